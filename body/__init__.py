@@ -1,0 +1,1 @@
+"""Facts and geometry of the SMPL-X body: tables, rotations, cameras, models."""

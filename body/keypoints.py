@@ -1,0 +1,111 @@
+"""Keypoint conventions of the sources and the translation between them, by joint name.
+
+A record keeps keypoints as its source numbers them and says which convention that is; nothing is reordered at
+conversion. Readers translate to the order that they need. Equal names are equal joints. Where a source marks a
+neighbouring point (COCO annotates the outside of the hip, not the joint), the name differs and is only used when
+the caller accepts an approximation.
+
+Facts: COCO-WholeBody ``data_format.md``; OpenPose output documentation; MMHuman3D ``keypoints_mapping``.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import UnknownNameError
+from .joints import HUMAN_DATA_JOINTS, SMPLX_JOINTS, finger_chain
+
+_COCO_17 = (
+    ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder")
+    + ("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip_extra", "right_hip_extra")
+    + ("left_knee", "right_knee", "left_ankle", "right_ankle")
+)
+_COCO_FEET = ("left_bigtoe", "left_smalltoe", "left_heel", "right_bigtoe", "right_smalltoe", "right_heel")
+# The 68 iBUG points: the jaw line from the person's right ear to the left, then the 51 of the inner face.
+_FACE_68 = SMPLX_JOINTS[127:144] + SMPLX_JOINTS[76:127]
+
+_OPENPOSE_25 = (
+    (
+        "nose_openpose",
+        "neck_openpose",
+        "right_shoulder_openpose",
+        "right_elbow_openpose",
+        "right_wrist_openpose",
+    )
+    + ("left_shoulder_openpose", "left_elbow_openpose", "left_wrist_openpose", "pelvis_openpose")
+    + ("right_hip_openpose", "right_knee_openpose", "right_ankle_openpose")
+    + ("left_hip_openpose", "left_knee_openpose", "left_ankle_openpose")
+    + ("right_eye_openpose", "left_eye_openpose", "right_ear_openpose", "left_ear_openpose")
+    + ("left_bigtoe_openpose", "left_smalltoe_openpose", "left_heel_openpose")
+    + ("right_bigtoe_openpose", "right_smalltoe_openpose", "right_heel_openpose")
+)
+
+
+def _hand(side: str) -> tuple[str, ...]:
+    """Return the 21 points of a detected hand: its root, then thumb to pinky, base to tip."""
+    return (f"{side}_hand_root", *finger_chain(side))
+
+
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "coco_17": _COCO_17,
+    "coco_wholebody": _COCO_17 + _COCO_FEET + _FACE_68 + _hand("left") + _hand("right"),
+    # 25 body, 21 left hand, 21 right hand, 70 face (68 and the two pupils)
+    "openpose_137": _OPENPOSE_25
+    + _hand("left")
+    + _hand("right")
+    + _FACE_68
+    + ("right_pupil_openpose", "left_pupil_openpose"),
+    "smplx_127": SMPLX_JOINTS[:127],
+    "smplx_144": SMPLX_JOINTS,
+    "human_data": HUMAN_DATA_JOINTS,
+}
+
+# Stand-ins that are accepted with approximate=True: wanted joint, then the names that may serve, best first.
+APPROXIMATIONS: dict[str, tuple[str, ...]] = {
+    **{
+        f"{side}_{part}": (f"{side}_{part}_extra", f"{side}_{part}_openpose")
+        for side in ("left", "right")
+        for part in (
+            ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "eye", "ear") + ("bigtoe", "smalltoe", "heel")
+        )
+    },
+    "left_wrist": ("left_wrist_openpose", "left_hand_root"),
+    "right_wrist": ("right_wrist_openpose", "right_hand_root"),
+    "pelvis": ("pelvis_extra", "pelvis_openpose"),
+    "neck": ("neck_extra", "neck_openpose"),
+    "nose": ("nose_openpose",),
+    "jaw": ("jaw_extra",),
+}
+
+
+def convention(name: str) -> tuple[str, ...]:
+    """Return the joint names of a convention; an unknown one raises UnknownNameError."""
+    if name not in CONVENTIONS:
+        raise UnknownNameError("keypoint convention", name, CONVENTIONS)
+    return CONVENTIONS[name]
+
+
+def mapping(source: str, target: tuple[str, ...], *, approximate: bool = False) -> list[tuple[int, int]]:
+    """Return (target position, source position) for every joint of ``target`` that ``source`` marks."""
+    index = {name: i for i, name in enumerate(convention(source))}
+    pairs = []
+    for position, name in enumerate(target):
+        names = (name, *APPROXIMATIONS.get(name, ())) if approximate else (name,)
+        found = next((index[n] for n in names if n in index), None)
+        if found is not None:
+            pairs.append((position, found))
+    return pairs
+
+
+def convert_keypoints(
+    keypoints: Float[np.ndarray, "*people joints_in values"],
+    source: str,
+    target: str | tuple[str, ...],
+    *,
+    approximate: bool = False,
+) -> Float[np.ndarray, "*people joints_out values"]:
+    """Return keypoints in the target's order; the last value is the confidence, zero where the source has no point."""
+    names = convention(target) if isinstance(target, str) else target
+    out = np.zeros((*keypoints.shape[:-2], len(names), keypoints.shape[-1]), keypoints.dtype)
+    for to, origin in mapping(source, names, approximate=approximate):
+        out[..., to, :] = keypoints[..., origin, :]
+    return out

@@ -1,0 +1,136 @@
+"""Reading pickles that cannot run code.
+
+Many owners ship labels and body models as Python pickles. A pickle is a program, so this unpickler admits only what
+plain data needs: numpy arrays and scalars, SciPy sparse matrices, pandas frames, standard containers, and chumpy arrays,
+which come out as plain numpy arrays. Anything else raises UnsafePickleError and names what was refused.
+"""
+
+import importlib
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import RawFileError, UnsafePickleError
+
+# Module prefix -> names; each builds data and nothing else.
+_ALLOWED: dict[str, frozenset[str]] = {
+    "builtins": frozenset(
+        ["set", "frozenset", "list", "dict", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray"]
+        + ["slice", "range", "object"]
+    ),
+    "collections": frozenset(["OrderedDict", "defaultdict", "deque"]),
+    "copyreg": frozenset(["_reconstructor"]),
+    "_codecs": frozenset(["encode"]),
+    "datetime": frozenset(["datetime", "date", "time", "timedelta", "timezone"]),
+    "numpy": frozenset(["ndarray", "dtype", "bool_", "float64", "float32", "int64", "int32", "uint8"]),
+    "numpy.core.multiarray": frozenset(["_reconstruct", "scalar"]),
+    "numpy._core.multiarray": frozenset(["_reconstruct", "scalar"]),
+    "numpy.core.numeric": frozenset(["_frombuffer"]),
+    "numpy._core.numeric": frozenset(["_frombuffer"]),
+    "numpy.dtypes": frozenset(),
+}
+_SPARSE_MODULES = ("scipy.sparse.csc", "scipy.sparse._csc", "scipy.sparse.csr", "scipy.sparse._csr")
+_SPARSE_NAMES = frozenset(["csc_matrix", "csr_matrix", "csc_array", "csr_array"])
+_PANDAS: dict[str, frozenset[str]] = {
+    "pandas": frozenset(["DataFrame", "Series", "Index", "RangeIndex", "StringDtype"]),
+    "pandas.arrays": frozenset(["ArrowStringArray"]),
+    "pandas.core.dtypes.dtypes": frozenset(["StringDtype"]),
+    "pandas.core.arrays.string_": frozenset(["StringDtype"]),
+    "pyarrow.lib": frozenset(["_restore_array", "type_for_alias", "py_buffer", "chunked_array"]),
+    "pandas.core.frame": frozenset(["DataFrame"]),
+    "pandas.core.series": frozenset(["Series"]),
+    "pandas.core.internals.managers": frozenset(["BlockManager", "SingleBlockManager"]),
+    "pandas.core.internals.blocks": frozenset(["new_block", "Block", "NumericBlock", "ObjectBlock", "_unpickle_block"]),
+    "pandas._libs.internals": frozenset(["_unpickle_block", "BlockManager", "BlockPlacement"]),
+    "pandas.core.indexes.base": frozenset(["_new_Index", "Index"]),
+    "pandas.core.indexes.range": frozenset(["RangeIndex"]),
+    "pandas.core.indexes.numeric": frozenset(["Int64Index", "Float64Index"]),
+}
+
+
+class _ChumpyArray:
+    """Stands in for every chumpy class while a pickle is read; only its values are kept."""
+
+    def __init__(self, *_args: object) -> None:
+        self.state: dict[str, Any] = {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+
+def _chumpy_values(value: _ChumpyArray, path: Path) -> np.ndarray:
+    """Return the array that a pickled chumpy object stands for."""
+    state = value.state
+    if "x" in state:
+        return np.asarray(_plain(state["x"], path))
+    if "a" in state and "idxs" in state:  # chumpy.reordering.Select: a choice from another array
+        flat = np.asarray(_plain(state["a"], path)).ravel()[np.asarray(state["idxs"])]
+        shape = state.get("preferred_shape")
+        return flat.reshape(shape) if shape is not None else flat
+    raise UnsafePickleError(path, f"a chumpy object with the fields {sorted(state)}")
+
+
+def _plain(value: Any, path: Path) -> Any:
+    """Return value with every chumpy object inside its containers replaced by a numpy array."""
+    if isinstance(value, _ChumpyArray):
+        return _chumpy_values(value, path)
+    if isinstance(value, dict):
+        return {key: _plain(item, path) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item, path) for item in value)
+    return value
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler that finds only data types."""
+
+    def __init__(self, file: io.BufferedIOBase, path: Path, encoding: str) -> None:
+        super().__init__(file, encoding=encoding)
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return a data type by name, or refuse."""
+        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+        if module.split(".")[0] == "chumpy":
+            return _ChumpyArray
+        allowed = _ALLOWED.get(module, frozenset()) | _PANDAS.get(module, frozenset())
+        if module in _SPARSE_MODULES:
+            module, allowed = "scipy.sparse", _SPARSE_NAMES
+        if name not in allowed:
+            raise UnsafePickleError(self._path, f"{module}.{name}")
+        return _find(module, name)
+
+
+def _find(module: str, name: str) -> Callable[..., Any]:
+    """Return the object that today's libraries hold under a name that older ones pickled."""
+    if module == "_codecs":
+        return _encode_latin1
+    module = module.replace("numpy.core", "numpy._core")
+    return getattr(importlib.import_module(module), name)
+
+
+def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
+    """Return bytes that protocol 2 wrote as text; only latin1 occurs in such pickles."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"a byte string is encoded as {encoding!r}, expected latin1")
+    return text.encode("latin1")
+
+
+def load_pickle(path: Path, *, encoding: str = "latin1") -> Any:
+    """Return the data of a pickle file; chumpy arrays become numpy arrays.
+
+    A file that is not a pickle raises RawFileError; one that wants to run code raises UnsafePickleError.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            value = _Unpickler(file, path, encoding).load()
+    except FileNotFoundError as error:
+        raise RawFileError(path, "no such file") from error
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, ValueError) as error:
+        raise RawFileError(path, f"not a readable pickle ({type(error).__name__}: {error})") from error
+    return _plain(value, path)

@@ -1,0 +1,41 @@
+"""Fixtures that every room uses."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def standin_dir() -> Path:
+    """The folder of the stand-in body models, built once into the user's cache."""
+    from ehps.body.standin import standin_dir
+
+    return standin_dir()
+
+
+@pytest.fixture(autouse=True)
+def body_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test poses the stand-in body, whatever models this machine has."""
+    monkeypatch.setenv("EHPS_BODY_MODELS", "standin")
+
+
+def _reference(variable: str, name: str) -> Path:
+    path = Path(os.environ.get(variable, REPOSITORY.parent / "shared" / name))
+    if not path.is_dir():
+        pytest.skip(f"{path} is not there: set {variable} to the folder of {name} files to run this test")
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """Reference numbers of the released implementations; absent in a user's clone."""
+    return _reference("EHPS_GOLDEN", "golden")
+
+
+@pytest.fixture(scope="session")
+def real_dir() -> Path:
+    """A few real samples; absent in a user's clone."""
+    return _reference("EHPS_REAL", "real")

@@ -1,0 +1,1 @@
+"""Mixtures, models, losses and the training loop."""
