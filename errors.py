@@ -4,12 +4,14 @@ EhpsError
 ├── RawDataError            the owner's files are not what the card says
 │   ├── RawFileError        a file or folder is missing or unreadable
 │   ├── RawSchemaError      a field has another shape, type or value than expected
-│   └── UnsafePickleError   a pickle wants to run code
+│   ├── UnsafePickleError   a pickle wants to run code
+│   └── PictureError        a picture is missing, damaged or of an unknown kind
 ├── BodyModelError          a licensed body-model file is missing or of another kind
 ├── CardError               a card or mixture file says something impossible
 ├── UnknownNameError        a name that does not exist; knows the nearest ones
 ├── RecordError             a frame or person breaks the record's contract
 ├── ShardError              a shard, sidecar or catalog is missing or damaged
+│   └── UnitExistsError     another process has already committed this unit
 ├── ConversionError         a conversion ended without a usable result
 ├── CheckpointError         a checkpoint does not fit the network
 ├── ProtocolError           a protocol or result file cannot be used
@@ -60,6 +62,14 @@ class UnsafePickleError(RawDataError):
         )
 
 
+class PictureError(RawDataError):
+    """A picture is missing, damaged or of an unknown kind; ``reason`` is the slug of the Reject it should become."""
+
+    def __init__(self, where: Path | str, reason: str, problem: str, hint: str = "") -> None:
+        self.where, self.reason, self.problem = str(where), reason, problem
+        super().__init__(f"{where}: {problem}{'; ' + hint if hint else ''}")
+
+
 class BodyModelError(EhpsError):
     """A licensed body-model file is missing or of another kind."""
 
@@ -96,6 +106,13 @@ class ShardError(EhpsError):
     def __init__(self, path: Path | str, problem: str, hint: str = "") -> None:
         self.path, self.problem = Path(path), problem
         super().__init__(f"{path}: {problem}{'; ' + hint if hint else ''}")
+
+
+class UnitExistsError(ShardError):
+    """Another process has already committed this unit; what it wrote is complete."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path, "this unit is already there and complete", "keep it, or write it with replace=True")
 
 
 class ConversionError(EhpsError):

@@ -1,0 +1,334 @@
+"""Posing SMPL-X, SMPL-H, SMPL and MANO bodies with numpy: many people at once, only the points that are wanted.
+
+The converters need joints of thousands of people and start without torch, so the forward model of the SMPL family
+(Loper et al. 2015; Pavlakos et al. 2019) is computed here from the user's own model file: blend shapes, regressed joints,
+the kinematic chain, pose blend shapes and linear blend skinning. The ``smplx`` package is the reference that tests
+compare with.
+"""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..errors import BodyModelError, MissingExtraError
+from .rotations import axis_angle_to_matrix
+from .unpickling import load_pickle
+
+_FILES = {
+    "smplx": ("smplx/SMPLX_{}.npz", "smplx/SMPLX_{}.pkl"),
+    "smplh": ("smplh/SMPLH_{}.pkl", "smplh/SMPLH_{}.npz"),
+    "smpl": ("smpl/SMPL_{}.pkl", "smpl/SMPL_{}.npz"),
+    "mano": ("mano/MANO_{}.pkl",),
+}
+_NUM_SHAPE, _NUM_EXPRESSION = 300, 100  # columns of a full SMPL-X shapedirs
+_NECK = 12  # smplx turns the face contour by the yaw of this joint, not of the head
+
+PoseParameters = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class LandmarkTables:
+    """Where the face landmarks of SMPL-X lie on its triangles."""
+
+    faces: Int[np.ndarray, "51 3"]  # vertex ids
+    weights: Float[np.ndarray, "51 3"]
+    contour_faces: Int[np.ndarray, "79 17 3"]
+    contour_weights: Float[np.ndarray, "79 17 3"]
+    neck_chain: tuple[int, ...]  # the neck and its parents up to the root
+
+
+def model_path(model_dir: Path, kind: str, variant: str) -> Path:
+    """Return the file of a body model; BodyModelError tells what was looked for."""
+    candidates = [model_dir / name.format(variant.upper()) for name in _FILES[kind]]
+    for path in candidates:
+        if path.is_file():
+            return path
+    looked = " or ".join(str(path) for path in candidates)
+    raise BodyModelError(
+        f"no {kind} model for {variant!r}: looked for {looked}; download it from the model's home page into that place "
+        "or point EHPS_BODY_MODELS to the folder that holds it"
+    )
+
+
+def read_model_file(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a body-model file, npz or pickle; a pickle is read by the restricted unpickler."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if file[name].dtype != object}
+    return {str(name): np.asarray(value) for name, value in load_pickle(path).items() if not isinstance(value, str)}
+
+
+@dataclass(frozen=True, eq=False)
+class PosingModel:
+    """A body model as plain arrays, reduced to the shape and expression components in use."""
+
+    kind: str
+    gender: str
+    template: Float[np.ndarray, "vertices 3"]
+    shape_directions: Float[np.ndarray, "vertices 3 components"]  # betas, then expression
+    pose_directions: Float[np.ndarray, "vertices 3 pose_features"]
+    joint_regressor: Float[np.ndarray, "joints vertices"]
+    skinning: Float[np.ndarray, "vertices joints"]
+    parents: tuple[int, ...]
+    triangles: Int[np.ndarray, "faces 3"]
+    num_betas: int
+    picks: Int[np.ndarray, " picked"]  # vertices that smplx appends to the joints
+    landmarks: LandmarkTables | None
+
+    @classmethod
+    def load(cls, model_dir: Path, kind: str = "smplx", gender: str = "neutral", num_betas: int = 10) -> "PosingModel":
+        """Return the model of a gender (for MANO: ``left`` or ``right``) from the user's folder; cached."""
+        return _load(Path(model_dir), kind, gender, num_betas)
+
+    def rest_joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people joints 3"]:
+        """Return the kinematic joints of the shaped, unposed bodies (metres, model space)."""
+        template, directions = self._joint_basis
+        return template + np.einsum("jdc,pc->pjd", directions, self._components(parameters))
+
+    def pelvis_offset(self, betas: Float[np.ndarray, "people components"]) -> Float[np.ndarray, "people 3"]:
+        """Return the rest position of the root joint (metres): what world-to-camera of the parameters needs."""
+        return self.rest_joints({"betas": betas})[:, 0]
+
+    def kinematic(self, parameters: PoseParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (rotations (p, j, 3, 3), global transforms (p, j, 3, 4), posed joints (p, j, 3)), without transl."""
+        rest = self.rest_joints(parameters)
+        rotations = axis_angle_to_matrix(self._full_pose(parameters, len(rest)))
+        return rotations, *_forward_kinematics(rotations, rest, self.parents)
+
+    def points(
+        self, parameters: PoseParameters, ids: Int[np.ndarray, " points"]
+    ) -> Float[np.ndarray, "people points 3"]:
+        """Return chosen posed vertices (metres, camera space when the parameters are)."""
+        rotations, transforms, _ = self.kinematic(parameters)
+        return self._skin(parameters, rotations, transforms, ids)
+
+    def vertices(self, parameters: PoseParameters) -> Float[np.ndarray, "people vertices 3"]:
+        """Return all posed vertices (metres)."""
+        return self.points(parameters, np.arange(len(self.template)))
+
+    def joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people points 3"]:
+        """Return the joints in smplx's order (SMPL-X: 144 with the face contour), metres."""
+        rotations, transforms, posed = self.kinematic(parameters)
+        parts = [posed + self._transl(parameters, len(posed))]
+        if self.landmarks is None:
+            parts.append(self._skin(parameters, rotations, transforms, self.picks))
+            return np.concatenate(parts, axis=1)
+        tables = self.landmarks
+        rows = contour_rows(rotations, tables.neck_chain)
+        # One skinning call over every vertex that any landmark of any person may need.
+        ids, lookup = self._landmark_vertices
+        vertices = self._skin(parameters, rotations, transforms, ids)
+        parts.append(vertices[:, lookup[self.picks]])
+        parts.append(_barycentric(vertices[:, lookup[tables.faces]], tables.weights[None]))
+        people = np.arange(len(posed))[:, None, None]
+        corners = vertices[people, lookup[tables.contour_faces[rows]]]
+        parts.append(_barycentric(corners, tables.contour_weights[rows]))
+        return np.concatenate(parts, axis=1)
+
+    @property
+    def _joint_basis(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the regressed joints of the template and of each shape direction."""
+        return _joint_basis(self)
+
+    @property
+    def _landmark_vertices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the vertex ids that joints() needs and the table from id to position among them."""
+        return _landmark_vertices(self)
+
+    def _components(self, parameters: PoseParameters) -> Float[np.ndarray, "people components"]:
+        """Return betas and expression side by side, padded with zeros or cut to the components in use."""
+        betas = np.asarray(parameters["betas"], np.float64)
+        out = np.zeros((len(betas), self.shape_directions.shape[2]))
+        out[:, : min(self.num_betas, betas.shape[1])] = betas[:, : self.num_betas]
+        expression = parameters.get("expression")
+        if expression is not None:
+            width = min(expression.shape[1], out.shape[1] - self.num_betas)
+            out[:, self.num_betas : self.num_betas + width] = expression[:, :width]
+        return out
+
+    def _full_pose(self, parameters: PoseParameters, people: int) -> Float[np.ndarray, "people joints 3"]:
+        """Return one axis-angle vector a joint; absent parts rest at zero. Hands are absolute."""
+        pose = np.zeros((people, len(self.parents), 3))
+        for name, where in _POSE_SLOTS[self.kind].items():
+            value = parameters.get(name)
+            if value is not None:
+                part = np.asarray(value, np.float64).reshape(people, -1, 3)
+                pose[:, where] = part[:, : pose[:, where].shape[1]]
+        return pose
+
+    def _transl(self, parameters: PoseParameters, people: int) -> np.ndarray:
+        transl = parameters.get("transl")
+        return np.zeros((people, 1, 3)) if transl is None else np.asarray(transl, np.float64)[:, None]
+
+    def _skin(self, parameters: PoseParameters, rotations: np.ndarray, transforms: np.ndarray, ids: np.ndarray):
+        """Return posed vertices ``ids`` of shape (people, len(ids), 3), with transl."""
+        people = len(rotations)
+        shaped = self.template[ids] + np.einsum("vdc,pc->pvd", self.shape_directions[ids], self._components(parameters))
+        features = (rotations[:, 1:] - np.eye(3)).reshape(people, -1)
+        directions = self.pose_directions[ids].reshape(len(ids) * 3, -1)
+        shaped = shaped + (features @ directions.T).reshape(people, len(ids), 3)
+        blended = np.einsum("vj,pjab->pvab", self.skinning[ids], transforms, optimize=True)
+        posed = np.einsum("pvab,pvb->pva", blended[..., :3], shaped) + blended[..., 3]
+        return posed + self._transl(parameters, people)
+
+
+_POSE_SLOTS: dict[str, dict[str, slice]] = {
+    "smplx": {
+        "global_orient": slice(0, 1),
+        "body_pose": slice(1, 22),
+        "jaw_pose": slice(22, 23),
+        "leye_pose": slice(23, 24),
+        "reye_pose": slice(24, 25),
+        "left_hand_pose": slice(25, 40),
+        "right_hand_pose": slice(40, 55),
+    },
+    "smplh": {
+        "global_orient": slice(0, 1),
+        "body_pose": slice(1, 22),
+        "left_hand_pose": slice(22, 37),
+        "right_hand_pose": slice(37, 52),
+    },
+    "smpl": {"global_orient": slice(0, 1), "body_pose": slice(1, 24)},
+    "mano": {"global_orient": slice(0, 1), "hand_pose": slice(1, 16)},
+}
+
+
+def _forward_kinematics(
+    rotations: np.ndarray, rest: np.ndarray, parents: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (transforms of rest-pose points (p, j, 3, 4), posed joints (p, j, 3))."""
+    world_R = np.empty_like(rotations)
+    world_t = np.empty_like(rest)
+    for joint, parent in enumerate(parents):
+        if parent < 0:
+            world_R[:, joint], world_t[:, joint] = rotations[:, joint], rest[:, joint]
+            continue
+        world_R[:, joint] = world_R[:, parent] @ rotations[:, joint]
+        bone = (rest[:, joint] - rest[:, parent])[..., None]
+        world_t[:, joint] = world_t[:, parent] + (world_R[:, parent] @ bone)[..., 0]
+    offset = world_t - (world_R @ rest[..., None])[..., 0]
+    return np.concatenate([world_R, offset[..., None]], axis=-1), world_t
+
+
+def _barycentric(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return points (..., n, 3) of triangle corners (..., n, 3, 3) and barycentric weights (..., n, 3)."""
+    return np.einsum("...kc,...kcd->...kd", weights, corners)
+
+
+def contour_rows(
+    rotations: Float[np.ndarray, "people joints 3 3"], chain: tuple[int, ...]
+) -> Int[np.ndarray, " people"]:
+    """Return the row of the contour table for each person: the neck's yaw in the world, as smplx counts it.
+
+    Yaw in whole degrees, at most 39 to the one side, and rows 40 to 78 for the other (smplx, ``lbs.py``).
+    """
+    relative = np.broadcast_to(np.eye(3), (len(rotations), 3, 3))
+    for joint in chain:
+        relative = rotations[:, joint] @ relative
+    sy = np.hypot(relative[:, 0, 0], relative[:, 1, 0])
+    degrees = np.round(-np.degrees(np.arctan2(-relative[:, 2, 0], sy))).astype(np.int64)
+    degrees = np.minimum(degrees, 39)
+    return np.where(degrees < -39, 78, np.where(degrees < 0, 39 - degrees, degrees))
+
+
+@lru_cache(maxsize=16)
+def _load(model_dir: Path, kind: str, gender: str, num_betas: int) -> PosingModel:
+    path = model_path(model_dir, kind, gender)
+    data = read_model_file(path)
+    directions = np.asarray(data["shapedirs"], np.float64)
+    if kind == "smplx":
+        full = directions.shape[2] >= _NUM_SHAPE + _NUM_EXPRESSION
+        start = _NUM_SHAPE if full else 10
+        directions = np.concatenate([directions[:, :, :num_betas], directions[:, :, start : start + 10]], axis=2)
+    else:
+        directions = directions[:, :, :num_betas]
+    parents = (-1, *(int(p) for p in np.asarray(data["kintree_table"])[0, 1:]))
+    triangles = np.asarray(data["f"]).astype(np.int64)
+    return PosingModel(
+        kind=kind,
+        gender=gender,
+        template=np.asarray(data["v_template"], np.float64),
+        shape_directions=directions,
+        pose_directions=np.asarray(data["posedirs"], np.float64),
+        joint_regressor=_dense(data["J_regressor"]),
+        skinning=np.asarray(data["weights"], np.float64),
+        parents=parents,
+        triangles=triangles,
+        num_betas=num_betas,
+        picks=_vertex_picks(kind),
+        landmarks=_landmark_tables(data, triangles, parents) if kind == "smplx" else None,
+    )
+
+
+@lru_cache(maxsize=16)
+def _joint_basis(model: PosingModel) -> tuple[np.ndarray, np.ndarray]:
+    regressor = model.joint_regressor
+    return regressor @ model.template, np.einsum("jv,vdc->jdc", regressor, model.shape_directions, optimize=True)
+
+
+@lru_cache(maxsize=16)
+def _landmark_vertices(model: PosingModel) -> tuple[np.ndarray, np.ndarray]:
+    tables = model.landmarks
+    assert tables is not None
+    ids = np.unique(np.concatenate([model.picks, tables.faces.ravel(), tables.contour_faces.ravel()]))
+    lookup = np.full(len(model.template), -1)
+    lookup[ids] = np.arange(len(ids))
+    return ids, lookup
+
+
+def _dense(matrix: np.ndarray) -> Float[np.ndarray, "rows columns"]:
+    """Return a regressor as a dense array; model files hold it dense or as a SciPy sparse matrix."""
+    if matrix.dtype == object:
+        return np.asarray(matrix.item().todense(), np.float64)
+    return np.asarray(matrix, np.float64)
+
+
+def _landmark_tables(data: Mapping[str, np.ndarray], triangles: np.ndarray, parents: tuple[int, ...]) -> LandmarkTables:
+    chain, joint = [], _NECK
+    while joint >= 0:
+        chain.append(joint)
+        joint = parents[joint]
+    return LandmarkTables(
+        faces=triangles[data["lmk_faces_idx"].astype(np.int64)],
+        weights=np.asarray(data["lmk_bary_coords"], np.float64),
+        contour_faces=triangles[data["dynamic_lmk_faces_idx"].astype(np.int64)],
+        contour_weights=np.asarray(data["dynamic_lmk_bary_coords"], np.float64),
+        neck_chain=tuple(chain),
+    )
+
+
+# The order in which smplx appends picked vertices to the joints (smplx, vertex_joint_selector.py).
+_FACE_AND_FEET = ("nose", "reye", "leye", "rear", "lear") + (
+    "LBigToe", "LSmallToe", "LHeel", "RBigToe", "RSmallToe", "RHeel",
+)  # fmt: skip
+_TIPS = tuple(f"{side}{finger}" for side in "lr" for finger in ("thumb", "index", "middle", "ring", "pinky"))
+
+
+@lru_cache(maxsize=1)
+def smplx_vertex_ids() -> Mapping[str, Mapping[str, int]]:
+    """Return the table of named vertices of the smplx package, read without importing the package (and torch)."""
+    package = importlib.util.find_spec("smplx")
+    if package is None or not package.submodule_search_locations:
+        raise MissingExtraError("smplx", "train")
+    path = Path(package.submodule_search_locations[0]) / "vertex_ids.py"
+    spec = importlib.util.spec_from_file_location("_smplx_vertex_ids", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.vertex_ids
+
+
+def _vertex_picks(kind: str) -> Int[np.ndarray, " picked"]:
+    """Return the vertices that smplx appends to the joints; the ids are the smplx package's own table."""
+    vertex_ids = smplx_vertex_ids()
+    if kind == "mano":
+        table = vertex_ids["mano"]
+        return np.array([table[name] for name in ("thumb", "index", "middle", "ring", "pinky")])
+    table = vertex_ids["smplx" if kind == "smplx" else "smplh"]
+    return np.array([table[name] for name in _FACE_AND_FEET + _TIPS])

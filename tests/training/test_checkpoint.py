@@ -1,0 +1,242 @@
+"""Weights find their place or say why not; files appear whole or not at all."""
+
+import os
+import zipfile
+
+import pytest
+import torch
+from torch import nn
+
+from ehps.errors import CheckpointError
+from ehps.training.checkpoint import (
+    load_checkpoint,
+    load_released,
+    load_vitpose,
+    network_entries,
+    network_from_state,
+    save_checkpoint,
+)
+from ehps.training.compat import PAPER, SMPLESTX_RELEASED, Quirks
+from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.vit import ViT
+
+TINY = NetworkSize(embed_dim=32, depth=2, num_heads=4, drop_path_rate=0.2, dim_out=8)
+
+
+def tiny_network(seed=0, quirks=PAPER, size=TINY):
+    torch.manual_seed(seed)
+    return SmplestX(size, quirks)
+
+
+def tiny_encoder(seed=0):
+    torch.manual_seed(seed)
+    return ViT(embed_dim=32, depth=2, num_heads=4, num_task_tokens=5)
+
+
+def same_weights(one, other):
+    others = other.state_dict()
+    return all(torch.equal(value, others[key]) for key, value in one.state_dict().items())
+
+
+@pytest.fixture
+def released(tmp_path):
+    """A file in the released layout, with the network it holds."""
+    network = tiny_network()
+    weights = {f"module.{key}": value for key, value in network.state_dict().items()}
+    path = tmp_path / "smplest_x_tiny.pth.tar"
+    torch.save({"epoch": 7, "network": weights, "optimizer": {"state": {}, "param_groups": []}}, path)
+    return path, network
+
+
+@pytest.fixture
+def vitpose(tmp_path):
+    """A file as ViTPose ships it, with the encoder it holds."""
+    encoder = tiny_encoder()
+    weights = {f"backbone.{key}": value for key, value in encoder.state_dict().items() if key != "task_tokens"}
+    path = tmp_path / "vitpose_tiny.pth"
+    torch.save({"state_dict": weights | {"keypoint_head.final_layer.bias": torch.zeros(17)}}, path)
+    return path, encoder
+
+
+def test_a_released_file_loads_strictly_and_says_what_it_left_aside(released):
+    path, network = released
+    other = tiny_network(seed=1)
+    report = load_released(path, other)
+    assert same_weights(network, other)
+    assert report == ((), (), ("epoch", "optimizer"))
+
+
+def test_a_released_file_becomes_a_network_with_the_released_switches(released):
+    path, network = released
+    found = network_from_state(load_checkpoint(path), num_heads=4)
+    assert same_weights(network, found)
+    assert found.quirks == SMPLESTX_RELEASED
+    assert (found.size.depth, found.size.dim_out) == (2, 8)
+    assert not found.training
+    assert not any(value.is_meta for value in [*found.parameters(), *found.buffers()])
+
+
+def test_heads_must_be_given_for_an_unknown_width(released):
+    with pytest.raises(CheckpointError, match=r"tiny\.pth.*heads its width 32 has; pass num_heads"):
+        network_from_state(load_checkpoint(released[0]), path=released[0])
+
+
+def test_heads_of_a_released_width_are_known():
+    with torch.device("meta"):
+        huge = SmplestX(NetworkSize(1280, 2, 16, 0.0))
+    assert network_from_state({"network": huge.state_dict()}).size == NetworkSize(1280, 2, 16, 0.55)
+
+
+def test_only_one_module_prefix_is_stripped(released, tmp_path):
+    state = torch.load(released[0], weights_only=True)
+    twice = tmp_path / "twice.pth"
+    torch.save({"network": {f"module.{key}": value for key, value in state["network"].items()}}, twice)
+    with pytest.raises(CheckpointError, match=r"unexpected \(module\.encoder"):
+        load_released(twice, tiny_network())
+
+
+def test_our_file_brings_size_and_switches_and_loads_as_a_released_one(tmp_path):
+    network = tiny_network(quirks=Quirks(nearest_halving=True))
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {**network_entries(network), "step": 12, "rng": torch.get_rng_state()})
+    state = load_checkpoint(path)
+    found = network_from_state(state)
+    assert found.size == TINY
+    assert found.quirks == Quirks(nearest_halving=True)
+    assert state["step"] == 12
+    assert same_weights(network, found)
+    other = tiny_network(seed=1)
+    assert load_released(path, other).unused == ("config", "step", "rng")
+    assert same_weights(network, other)
+
+
+def test_a_network_is_found_inside_its_wrappers():
+    network = tiny_network()
+    entries = network_entries(nn.DataParallel(network))
+    assert entries["network"].keys() == network.state_dict().keys()
+    with pytest.raises(ValueError, match="only SmplestX networks can be saved, found Linear"):
+        network_entries(nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w.pop("decoder.token_conv.bias"), r"1 missing \(decoder\.token_conv\.bias\)"),
+        (lambda w: w.update({"smplx_layer.betas": torch.zeros(1)}), r"1 unexpected \(smplx_layer\.betas\)"),
+        (
+            lambda w: w.update({"decoder.dec_body_shape.bias": torch.zeros(11)}),
+            r"1 of another shape \(decoder\.dec_body_shape\.bias \(11,\) instead of \(10,\)\)",
+        ),
+    ],
+)
+def test_a_weight_out_of_place_is_named_and_nothing_is_loaded(tmp_path, change, said):
+    weights = tiny_network().state_dict()
+    change(weights)
+    torch.save({"network": weights}, tmp_path / "odd.pth")
+    network = tiny_network(seed=1)
+    with pytest.raises(CheckpointError, match=said):
+        load_released(tmp_path / "odd.pth", network)
+    assert same_weights(network, tiny_network(seed=1))
+
+
+def test_vitpose_fills_all_but_the_task_tokens(vitpose):
+    path, source = vitpose
+    encoder = tiny_encoder(seed=1)
+    tokens = encoder.task_tokens.clone()
+    report = load_vitpose(path, encoder)
+    assert report == (("task_tokens",), (), ("keypoint_head.final_layer.bias",))
+    assert torch.equal(encoder.task_tokens, tokens)
+    assert torch.equal(encoder.blocks[1].mlp.fc2.weight, source.blocks[1].mlp.fc2.weight)
+    assert torch.equal(encoder.pos_embed, source.pos_embed)
+
+
+@pytest.mark.parametrize(
+    ("rename", "said"),
+    [
+        (lambda key: key.removeprefix("backbone."), r"keys 'backbone\.\*', found 'pos_embed' first"),
+        (lambda key: key.replace("mlp.fc2", "mlp.experts.0"), r"ViTPose\+ file"),
+        (lambda key: key.replace("blocks.1.", "blocks.2."), r"12 missing \(blocks\.1\.norm1\.weight"),
+    ],
+)
+def test_a_vitpose_file_that_does_not_match_fails_loudly(vitpose, rename, said):
+    path, _ = vitpose
+    weights = torch.load(path, weights_only=True)["state_dict"]
+    torch.save({"state_dict": {rename(key): value for key, value in weights.items()}}, path)
+    with pytest.raises(CheckpointError, match=said):
+        load_vitpose(path, tiny_encoder())
+
+
+class RunsCode:
+    """What a malicious file would hold."""
+
+    def __reduce__(self):
+        return (os.getcwd, ())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"network": RunsCode()}, "cannot be read as plain weights"),
+        ([1, 2], "should hold a dict, found list"),
+        ({"state_dict": {}}, "should have an entry 'network', found state_dict"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path, content, said):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=said):
+        load_checkpoint(tmp_path / "other.pth")
+
+
+def test_a_missing_or_cut_file_says_so(tmp_path, released):
+    with pytest.raises(CheckpointError, match="there is no such file"):
+        load_checkpoint(tmp_path / "nowhere.pth")
+    whole = released[0].read_bytes()
+    released[0].write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"smplest_x_tiny.*damaged|cannot be read"):
+        load_checkpoint(released[0])
+
+
+def test_a_file_in_the_old_torch_format_is_read_too(tmp_path):
+    network = tiny_network()
+    path = tmp_path / "old.pth"
+    torch.save({"network": network.state_dict()}, path, _use_new_zipfile_serialization=False)
+    assert not zipfile.is_zipfile(path)
+    other = tiny_network(seed=1)
+    load_released(path, other)
+    assert same_weights(network, other)
+
+
+def test_another_model_is_not_taken_for_smplest_x():
+    with pytest.raises(CheckpointError, match=r"holds no SMPLest-X network; its weights are fc\.weight"):
+        network_from_state({"network": {"fc.weight": torch.zeros(1)}})
+
+
+def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"network": {}, "step": 1})
+
+    def dies_half_way(state, file):
+        file.write(b"half a file")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", dies_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(path, {"network": {}, "step": 2})
+    assert load_checkpoint(path)["step"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_saving_leaves_weights_mapped_from_the_old_file_alone(tmp_path):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"network": {"w": torch.zeros(1000)}})
+    mapped = load_checkpoint(path)["network"]["w"]
+    save_checkpoint(path, {"network": {"w": torch.ones(1000)}})
+    assert mapped.sum() == 0
+    assert load_checkpoint(path)["network"]["w"].sum() == 1000
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path):
+    path = tmp_path / "last.pt"
+    with pytest.raises(ValueError, match=r"state\['optimizer'\]\['groups'\]\[1\] should be .* found RunsCode"):
+        save_checkpoint(path, {"network": {}, "optimizer": {"groups": [0.1, RunsCode()]}})
+    assert not path.exists()
