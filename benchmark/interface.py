@@ -1,0 +1,46 @@
+"""What a model gets from the benchmark and what it gives back.
+
+A model reaches the benchmark as a callable from a list of people to a list of meshes; ``None`` says that it found
+nobody in the box, which is counted as missing. Meshes are in camera space (OpenCV), metres; no measure looks at where
+in space a mesh stands.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BenchmarkPerson:
+    """One person whom a protocol asks about. A model sees image, box and K; the rest is the truth."""
+
+    person_key: str
+    sequence: str  # frames of one sequence are not independent: confidence intervals resample sequences
+    image: Callable[[], np.ndarray]  # the stored picture, (height, width, 3) uint8 RGB
+    bbox_xyxy: Float[np.ndarray, "4"]  # px of the stored picture, enlarged as the protocol says
+    K: Float[np.ndarray, "3 3"] | None = None
+    vertices: Float[np.ndarray, "vertices 3"] | None = None
+    parameters: Mapping[str, np.ndarray] | None = None  # names of smplx, without the people axis
+    gender: str | None = None  # of the body that the parameters belong to
+    has_body: bool = True
+    has_left_hand: bool = True
+    has_right_hand: bool = True
+    has_face: bool = True
+
+    @property
+    def box_height(self) -> float:
+        """Return the height of the box (px)."""
+        return float(self.bbox_xyxy[3] - self.bbox_xyxy[1])
+
+
+@dataclass(frozen=True, eq=False)
+class PersonPrediction:
+    """The mesh that a model predicts for one person."""
+
+    vertices: Float[np.ndarray, "vertices 3"]
+
+
+Predict = Callable[[Sequence[BenchmarkPerson]], Sequence[PersonPrediction | None]]
+Pose = Callable[[Sequence[BenchmarkPerson]], Float[np.ndarray, "people vertices 3"]]

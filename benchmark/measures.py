@@ -1,0 +1,97 @@
+"""The measures: what each number is called, what it means and from which points it comes.
+
+The facts are in ``measures.yaml``; a measure's canonical name (``PA-PVE@hands``) is its key in protocols, result files
+and tables. How it is computed is in ``metrics``.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import ProtocolError, UnknownNameError
+
+Part = Literal["all", "body", "hands", "left_hand", "right_hand", "face"]
+PointKind = Literal["vertices", "joints14", "joints20", "joints21"]
+Alignment = Literal["root", "similarity"]
+
+_PATH = Path(__file__).with_name("measures.yaml")
+_NAME = r"^(PA-)?(PVE|MPJPE)(@[a-z_]+\d*(-below\d+)?)?$"
+
+
+class Measure(BaseModel):
+    """One number a person: its name, its meaning and its points."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    display_name: str
+    description: str
+    unit: str = "mm"
+    lower_is_better: bool = True
+    part: Part
+    points: PointKind
+    alignment: Alignment
+    drop_above: float | None = None  # a person with a hand above this many mm is left out
+
+
+class MeanOfPrimaries(BaseModel):
+    """The mean of several protocols' primary measures, such as MPE."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    display_name: str
+    description: str
+    unit: str = "mm"
+    lower_is_better: bool = True
+    protocols: tuple[str, ...]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measures: tuple[Measure, ...]
+    means: tuple[MeanOfPrimaries, ...]
+
+
+@lru_cache(maxsize=1)
+def _load() -> _File:
+    try:
+        return _File.model_validate(yaml.safe_load(_PATH.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ProtocolError(_PATH, first_problem(error)) from error
+
+
+def measures() -> dict[str, Measure]:
+    """Return every measure by its canonical name, in the order of the file."""
+    return {measure.name: measure for measure in _load().measures}
+
+
+def means() -> dict[str, MeanOfPrimaries]:
+    """Return every mean over protocols by its name."""
+    return {mean.name: mean for mean in _load().means}
+
+
+def get_measure(name: str) -> Measure:
+    """Return the measure of a name; UnknownNameError suggests the nearest ones."""
+    known = measures()
+    if name not in known:
+        raise UnknownNameError("measure", name, known)
+    return known[name]
+
+
+def lower_is_better(name: str) -> bool:
+    """Return whether a smaller value of a measure or of a mean over protocols is the better one."""
+    return means()[name].lower_is_better if name in means() else get_measure(name).lower_is_better
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first complaint of pydantic as one clause: which field, what is wrong, what was found."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(step) for step in problem["loc"]) or "the file"
+    found = f", found {problem['input']!r}" if isinstance(problem["input"], str | int | float) else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}{found}"

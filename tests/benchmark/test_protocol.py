@@ -1,0 +1,128 @@
+"""Protocols and measures: the files that come along, and what a wrong one says."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ehps.benchmark.measures import Measure, get_measure, lower_is_better, means, measures
+from ehps.benchmark.protocol import PROTOCOL_DIR, describe, load_protocol, protocols, published_test_sets
+from ehps.errors import ProtocolError, UnknownNameError
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Write the EHF protocol with some fields changed or, where the value is None, left out."""
+
+    def write(**changes) -> Path:
+        fields = yaml.safe_load((PROTOCOL_DIR / "ehf.yaml").read_text()) | changes
+        path = tmp_path / "ehf.yaml"
+        path.write_text(yaml.safe_dump({name: value for name, value in fields.items() if value is not None}))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["ehf", "bedlam_val"])
+def test_the_protocols_that_come_along_are_sound(name):
+    protocol = load_protocol(name)
+    assert protocol == protocols()[name]
+    assert protocol.primary == "PVE"
+    assert [measure.name for measure in protocol.measure_objects] == list(protocol.measures)
+
+
+def test_a_protocol_is_told_in_plain_words():
+    text = describe(load_protocol("bedlam_val"))
+    assert "Who: one person in 10 of bedlam val." in text
+    assert "smplx, neutral, 11 betas" in text
+    assert "the headline is PVE" in text
+    assert "Boxes come from the ground truth and are enlarged 1.2 times." in text
+    assert "People without a prediction are counted" in text
+    assert "Who: every person of ehf test." in describe(load_protocol("ehf"))
+
+
+def test_penalties_and_detectors_are_told_too(edited):
+    protocol = load_protocol(
+        edited(
+            boxes={"source": "detector", "detector": "yolo_x", "padding": 1.1},
+            missing={"rule": "penalise", "max_error": {"all": 400, "body": 300, "hands": 200, "face": 100}},
+        )
+    )
+    text = describe(protocol)
+    assert "the detector yolo_x" in text
+    assert "count with an error of 400 mm (all), 300 mm (body), 200 mm (hands), 100 mm (face)." in text
+
+
+def test_a_missing_person_costs_by_the_part_of_the_measure():
+    costs = load_protocol("ehf").missing.max_error
+    assert [costs.of(get_measure(name)) for name in ("PVE", "MPJPE@body", "PVE@left_hand", "PA-PVE@face")] == [
+        *(500, 500, 200, 200)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"primary": "PVE@hands", "measures": ["PVE"]}, "primary PVE@hands is not among the measures PVE"),
+        ({"measures": ["PVE", "PVE"]}, "measures names one twice"),
+        ({"measures": ["PVE", "PVE@hand"]}, "no measure called 'PVE@hand'; did you mean PVE@hands"),
+        ({"stride": 0}, "stride: input should be greater than 0, found 0"),
+        ({"split": "validation"}, "split: input should be 'train', 'val' or 'test', found 'validation'"),
+        ({"version": None}, "version: field required"),
+        ({"colour": "red"}, "colour: extra inputs are not permitted, found 'red'"),
+        ({"ground_truth": "parameters"}, "gendering is none exactly when the ground truth is vertices"),
+        ({"boxes": {"source": "detector", "padding": 1}}, "detector must be named exactly when source is detector"),
+        ({"id": "other"}, "the id should be 'ehf' as the file, found 'other'"),
+    ],
+)
+def test_a_wrong_protocol_names_file_field_and_value(edited, changes, message):
+    path = edited(**changes)
+    with pytest.raises(ProtocolError) as caught:
+        load_protocol(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_an_unknown_protocol_suggests_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean bedlam_val"):
+        load_protocol("bedlam-val")
+
+
+def test_an_absent_or_broken_file_says_so(tmp_path):
+    with pytest.raises(ProtocolError, match="cannot be read"):
+        load_protocol(tmp_path / "no.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("id: [")
+    with pytest.raises(ProtocolError, match="is not YAML"):
+        load_protocol(str(broken))
+
+
+def test_papers_names_of_test_sets_lead_to_protocols():
+    assert published_test_sets(protocols()) == {"EHF": "ehf", "BEDLAM-val": "bedlam_val"}
+
+
+def test_names_and_meanings_of_measures_are_unique():
+    for field in ("name", "display_name", "description"):
+        values = [getattr(measure, field) for measure in measures().values()]
+        assert len(set(values)) == len(values)
+
+
+def test_a_measures_name_follows_from_what_it_is():
+    for measure in measures().values():
+        assert measure.name.startswith("PA-") == (measure.alignment == "similarity")
+        assert ("PVE" in measure.name) == (measure.points == "vertices")
+        assert measure.part in measure.name or measure.part == "all"
+        assert lower_is_better(measure.name)
+
+
+def test_a_malformed_measure_is_refused():
+    fields = get_measure("PVE").model_dump()
+    with pytest.raises(ValueError, match="pattern"):
+        Measure(**(fields | {"name": "PVE hands"}))
+
+
+def test_the_mean_primary_error_is_over_five_benchmarks_and_ours_is_one_of_them():
+    mean = means()["MPE"]
+    assert len(mean.protocols) == 5
+    assert "ehf" in mean.protocols
+    assert lower_is_better("MPE")
