@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test install lint format types speed browser real clean
+.PHONY: help demo test install lint format docs speed browser real clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ lint: install  ## check style and types
 format: install  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install  ## rewrite the generated pages
+	$(BIN)/python -m ehps.cli.reference
 
 speed: install  ## measure speed beside peers and limits
 	$(BIN)/python -m pytest tests/speed -m speed -o addopts='--import-mode=importlib --strict-markers' --benchmark-columns=median,rounds --benchmark-group-by=group

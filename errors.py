@@ -12,6 +12,7 @@ EhpsError
 ├── RecordError             a frame or person breaks the record's contract
 ├── ShardError              a shard, sidecar or catalog is missing or damaged
 │   └── UnitExistsError     another process has already committed this unit
+├── QueryError              an SQL query over the catalog is refused
 ├── ConversionError         a conversion ended without a usable result
 ├── CheckpointError         a checkpoint does not fit the network
 ├── ProtocolError           a protocol or result file cannot be used
@@ -113,6 +114,14 @@ class UnitExistsError(ShardError):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path, "this unit is already there and complete", "keep it, or write it with replace=True")
+
+
+class QueryError(EhpsError):
+    """An SQL query over the catalog is refused."""
+
+    def __init__(self, sql: str, problem: str) -> None:
+        self.sql, self.problem = sql, problem
+        super().__init__(f"query {' '.join(sql.split())!r}: {problem}")
 
 
 class ConversionError(EhpsError):

@@ -1,9 +1,9 @@
 """Posing SMPL-X, SMPL-H, SMPL and MANO bodies with numpy: many people at once, only the points that are wanted.
 
 The converters need joints of thousands of people and start without torch, so the forward model of the SMPL family
-(Loper et al. 2015; Pavlakos et al. 2019) is computed here from the user's own model file: blend shapes, regressed joints,
-the kinematic chain, pose blend shapes and linear blend skinning. The ``smplx`` package is the reference that tests
-compare with.
+(Loper et al. 2015; Pavlakos et al. 2019) is computed here from the user's own model file: blend shapes, regressed
+joints, the kinematic chain, pose blend shapes and linear blend skinning. The ``smplx`` package is the reference that
+tests compare with.
 """
 
 import importlib.util
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -87,7 +88,7 @@ class PosingModel:
 
     def rest_joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people joints 3"]:
         """Return the kinematic joints of the shaped, unposed bodies (metres, model space)."""
-        template, directions = self._joint_basis
+        template, directions = _joint_basis(self)
         return template + np.einsum("jdc,pc->pjd", directions, self._components(parameters))
 
     def pelvis_offset(self, betas: Float[np.ndarray, "people components"]) -> Float[np.ndarray, "people 3"]:
@@ -105,24 +106,25 @@ class PosingModel:
     ) -> Float[np.ndarray, "people points 3"]:
         """Return chosen posed vertices (metres, camera space when the parameters are)."""
         rotations, transforms, _ = self.kinematic(parameters)
-        return self._skin(parameters, rotations, transforms, ids)
+        return self._skin(parameters, rotations, transforms, self._surface(ids))
 
     def vertices(self, parameters: PoseParameters) -> Float[np.ndarray, "people vertices 3"]:
         """Return all posed vertices (metres)."""
-        return self.points(parameters, np.arange(len(self.template)))
+        rotations, transforms, _ = self.kinematic(parameters)
+        return self._skin(parameters, rotations, transforms, self._surface(slice(None)))
 
     def joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people points 3"]:
         """Return the joints in smplx's order (SMPL-X: 144 with the face contour), metres."""
         rotations, transforms, posed = self.kinematic(parameters)
         parts = [posed + self._transl(parameters, len(posed))]
         if self.landmarks is None:
-            parts.append(self._skin(parameters, rotations, transforms, self.picks))
+            parts.append(self._skin(parameters, rotations, transforms, self._surface(self.picks)))
             return np.concatenate(parts, axis=1)
         tables = self.landmarks
         rows = contour_rows(rotations, tables.neck_chain)
         # One skinning call over every vertex that any landmark of any person may need.
-        ids, lookup = self._landmark_vertices
-        vertices = self._skin(parameters, rotations, transforms, ids)
+        surface, lookup = _landmark_surface(self)
+        vertices = self._skin(parameters, rotations, transforms, surface)
         parts.append(vertices[:, lookup[self.picks]])
         parts.append(_barycentric(vertices[:, lookup[tables.faces]], tables.weights[None]))
         people = np.arange(len(posed))[:, None, None]
@@ -130,15 +132,14 @@ class PosingModel:
         parts.append(_barycentric(corners, tables.contour_weights[rows]))
         return np.concatenate(parts, axis=1)
 
-    @property
-    def _joint_basis(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the regressed joints of the template and of each shape direction."""
-        return _joint_basis(self)
-
-    @property
-    def _landmark_vertices(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the vertex ids that joints() needs and the table from id to position among them."""
-        return _landmark_vertices(self)
+    def _surface(self, ids: Int[np.ndarray, " points"] | slice) -> "_Surface":
+        """Return the part of the model that moves some vertices; a slice copies nothing."""
+        return _Surface(
+            self.template[ids],
+            self.shape_directions[ids],
+            self.pose_directions[ids].reshape(-1, self.pose_directions.shape[2]).T,
+            self.skinning[ids],
+        )
 
     def _components(self, parameters: PoseParameters) -> Float[np.ndarray, "people components"]:
         """Return betas and expression side by side, padded with zeros or cut to the components in use."""
@@ -165,16 +166,27 @@ class PosingModel:
         transl = parameters.get("transl")
         return np.zeros((people, 1, 3)) if transl is None else np.asarray(transl, np.float64)[:, None]
 
-    def _skin(self, parameters: PoseParameters, rotations: np.ndarray, transforms: np.ndarray, ids: np.ndarray):
-        """Return posed vertices ``ids`` of shape (people, len(ids), 3), with transl."""
-        people = len(rotations)
-        shaped = self.template[ids] + np.einsum("vdc,pc->pvd", self.shape_directions[ids], self._components(parameters))
+    def _skin(
+        self, parameters: PoseParameters, rotations: np.ndarray, transforms: np.ndarray, surface: "_Surface"
+    ) -> Float[np.ndarray, "people points 3"]:
+        """Return the posed vertices of a surface, with transl."""
+        people, points = len(rotations), len(surface.template)
+        components = self._components(parameters)
+        shaped = surface.template + np.einsum("vdc,pc->pvd", surface.shape_directions, components, optimize=True)
         features = (rotations[:, 1:] - np.eye(3)).reshape(people, -1)
-        directions = self.pose_directions[ids].reshape(len(ids) * 3, -1)
-        shaped = shaped + (features @ directions.T).reshape(people, len(ids), 3)
-        blended = np.einsum("vj,pjab->pvab", self.skinning[ids], transforms, optimize=True)
+        shaped = shaped + (features @ surface.pose_directions).reshape(people, points, 3)
+        blended = (surface.skinning @ transforms.reshape(people, -1, 12)).reshape(people, points, 3, 4)
         posed = np.einsum("pvab,pvb->pva", blended[..., :3], shaped) + blended[..., 3]
         return posed + self._transl(parameters, people)
+
+
+class _Surface(NamedTuple):
+    """What moves some of the vertices."""
+
+    template: np.ndarray  # (points, 3)
+    shape_directions: np.ndarray  # (points, 3, components)
+    pose_directions: np.ndarray  # (pose features, 3 * points)
+    skinning: np.ndarray  # (points, joints)
 
 
 _POSE_SLOTS: dict[str, dict[str, slice]] = {
@@ -272,13 +284,14 @@ def _joint_basis(model: PosingModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=16)
-def _landmark_vertices(model: PosingModel) -> tuple[np.ndarray, np.ndarray]:
+def _landmark_surface(model: PosingModel) -> tuple[_Surface, np.ndarray]:
+    """Return the surface of all vertices that joints() may need, and the table from vertex id to place in it."""
     tables = model.landmarks
     assert tables is not None
     ids = np.unique(np.concatenate([model.picks, tables.faces.ravel(), tables.contour_faces.ravel()]))
     lookup = np.full(len(model.template), -1)
     lookup[ids] = np.arange(len(ids))
-    return ids, lookup
+    return model._surface(ids), lookup
 
 
 def _dense(matrix: np.ndarray) -> Float[np.ndarray, "rows columns"]:

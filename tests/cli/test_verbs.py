@@ -140,3 +140,9 @@ def test_every_verb_explains_itself_with_an_example():
     assert len(found) >= 13
     for path, text in found:
         assert f"Example: ehps {' '.join(path)}" in (text or ""), path
+
+
+def test_the_reference_page_is_fresh():
+    from ehps.cli.reference import PAGE, reference
+
+    assert PAGE.read_text(encoding="utf-8") == reference(), "run: make docs"
