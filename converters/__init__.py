@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from ..cards import card_ids, load_card
 from ..errors import RawFileError, UnknownNameError
@@ -20,6 +20,7 @@ from .source import Source
 _HERE = Path(__file__).resolve().parent
 
 
+@runtime_checkable
 class Converter(Protocol):
     """What a converter module offers."""
 
@@ -66,4 +67,9 @@ def list_sources(dataset: str, root: Path, split: str, options: Mapping[str, str
             raise UnknownNameError(f"option of the {dataset} converter", name, known)
     if not root.is_dir() or not any(root.iterdir()):
         raise RawFileError(root, f"no raw files of {dataset} here", f"ehps card {dataset} says how to get them")
-    return get_converter(dataset).sources(root, split, **(options or {}))
+    units = get_converter(dataset).sources(root, split, **(options or {}))
+    if not units:
+        raise RawFileError(
+            root, f"holds nothing of the {split} split of {dataset}", f"ehps card {dataset} shows the tree"
+        )
+    return units

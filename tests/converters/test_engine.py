@@ -1,0 +1,392 @@
+"""The engine loses nobody, converts nothing twice, and says what went wrong and what to do."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from ehps.converters.engine import check, convert
+from ehps.errors import ConversionError, RawFileError, UnknownNameError
+from ehps.shards.reader import read_people
+from ehps.shards.tree import read_unit
+
+
+@pytest.fixture
+def raw(toy, tmp_path):
+    return toy.build(tmp_path / "raw", units=2, frames=3)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def run(toy, raw, out):
+    """Convert the toy into ``out``; returns the reports of its splits, without a catalog."""
+
+    def run(split="train", **options):
+        return convert("toy", raw, out, split, **{"catalog": False, **options})
+
+    return run
+
+
+def unit(out, name="scene_0", split="train"):
+    return read_unit(out / "toy" / split / name)
+
+
+def states(report):
+    return {unit.unit: unit.state for unit in report.units}
+
+
+# What is written
+
+
+def test_everyone_is_written_with_joints_boxes_and_measures(toy, run, out):
+    (report,) = run()
+    assert (report.frames, report.people, report.people_raw, report.rejects) == (6, 12, 12, {})
+    people = list(read_people(out, "toy", "train"))
+    expected = np.concatenate([toy.people(6, seed=unit)["keypoints_3d"][..., :3] for unit in (0, 1)])
+    np.testing.assert_allclose([person.joints_3d for person in people], expected, atol=1e-5)
+    assert all(person.left_hand_bbox_xyxy is not None for person in people)
+    assert {person.person_key for person in people} >= {"toy-train-train_0_0000#0", "toy-train-train_1_0002#1"}
+
+
+def test_the_summary_of_a_unit_says_how_it_was_made(run, out):
+    run(options={"mistake": "none"})
+    made = unit(out)["conversion"]
+    assert (made["converter_version"], made["options"], made["limit"]) == (1, {"mistake": "none"}, None)
+    assert set(made["body_model"]) == {"smplx/neutral"}
+    assert made["raw"]["files"] == 1
+    found = unit(out)["checks"]
+    assert found["measures"]["reprojection_px"]["count"] == 6
+    assert found["measures"]["reprojection_px"]["max"] == 0
+    assert found["hands"]["as_stored"] == 0
+    assert (found["hands"]["people"], found["hands"]["verdict"]) == (6, "as_stored")
+    assert (found["swapped"], found["warnings"]) == (0, [])
+
+
+def test_a_catalog_is_built_at_the_end(toy, raw, out):
+    from ehps.shards.catalog import query
+
+    convert("toy", raw, out)
+    row = query(
+        out, "SELECT count(*) AS n, max(quality_reprojection_px) AS worst, min(quality_owner_score) AS own FROM people"
+    )
+    assert row.iloc[0].tolist() == [12, 0, 0.5]
+
+
+# Splits, units, limits
+
+
+def test_all_splits_that_have_files_are_converted(toy, raw, out):
+    train, val = convert("toy", raw, out, catalog=False)
+    assert (train.people, val.people) == (12, 0)
+    assert "no units here" in val.absent
+    toy.build(raw, units=1, frames=1, split="val")
+    assert [report.people for report in convert("toy", raw, out, catalog=False)] == [12, 2]
+
+
+def test_a_split_without_files_is_an_error_when_asked_for(run):
+    with pytest.raises(RawFileError, match="no units here"):
+        run("val")
+
+
+def test_a_tree_without_any_split_is_an_error(toy, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "readme").touch()
+    with pytest.raises(RawFileError, match="no units here"):
+        convert("toy", tmp_path / "other", tmp_path / "out")
+
+
+def test_only_takes_units_by_pattern_and_knows_the_others(run):
+    (report,) = run(only="*_1")
+    assert states(report) == {"scene_1": "done"}
+    with pytest.raises(UnknownNameError, match=r"'scene_3'; did you mean scene_[01]"):
+        run(only="scene_3")
+
+
+def test_a_limit_takes_people_to_whole_frames(run, out):
+    assert [u.people for u in run(limit=3)[0].units] == [4, 4]
+    assert unit(out)["conversion"]["limit"] == 3
+
+
+# Resuming
+
+
+def test_what_stands_is_not_converted_again(run, out):
+    run()
+    before = {path: path.stat().st_mtime_ns for path in (out / "toy").rglob("*")}
+    (report,) = run()
+    assert set(states(report).values()) == {"skipped"}
+    assert (report.people, report.people_raw, report.units[0].measures["truncation"]["count"]) == (12, 12, 6)
+    assert {path: path.stat().st_mtime_ns for path in (out / "toy").rglob("*")} == before
+
+
+def _newer_version(toy, raw, out, monkeypatch):
+    monkeypatch.setattr(toy, "VERSION", 2)
+    return "converter_version was 1, is 2"
+
+
+def _newer_engine(toy, raw, out, monkeypatch):
+    monkeypatch.setattr("ehps.converters.units.ENGINE_VERSION", 99)
+    return "engine_version was 1, is 99"
+
+
+def _other_bounds(toy, raw, out, monkeypatch):
+    toy.register(monkeypatch.setattr, max_reject=0.2, max_reprojection_px=9)
+    return "bounds was"
+
+
+def _no_body(toy, raw, out, monkeypatch):
+    monkeypatch.delenv("EHPS_BODY_MODELS")
+    return "body model smplx/neutral is another one"
+
+
+def _more_people(toy, raw, out, monkeypatch):
+    toy.change(raw, 0, more=np.zeros(9))
+    return "raw was"
+
+
+def _cut_tar(toy, raw, out, monkeypatch):
+    for tar in out.rglob("*.tar"):
+        tar.write_bytes(tar.read_bytes()[:-512])
+    return "is missing or cut off"
+
+
+def _no_summary(toy, raw, out, monkeypatch):
+    for path in out.rglob("unit.json"):
+        path.write_text("{")
+    return "not valid JSON"
+
+
+@pytest.mark.parametrize(
+    "change", [_newer_version, _newer_engine, _other_bounds, _no_body, _more_people, _cut_tar, _no_summary]
+)
+def test_what_would_come_out_otherwise_is_converted_again_and_says_why(toy, raw, out, run, monkeypatch, change):
+    run(only="scene_0")
+    why = change(toy, raw, out, monkeypatch)
+    told = []
+    (report,) = run(only="scene_0", progress=told.append)
+    assert set(states(report).values()) == {"done"}
+    assert all(unit.message.startswith("again: ") and why in unit.message for unit in report.units)
+    assert why in next(event.text for event in told if event.state == "queued")
+    assert states(run(only="scene_0")[0]) == {"scene_0": "skipped"}
+
+
+def test_other_options_convert_again(run):
+    run()
+    (report,) = run(options={"mistake": "mean_twice"})
+    assert set(states(report).values()) == {"done"}
+
+
+def test_a_trial_with_a_limit_does_not_shrink_what_is_whole(run, out):
+    run()
+    assert set(states(run(limit=1)[0]).values()) == {"skipped"}
+    assert unit(out)["people"] == 6
+
+
+def test_units_that_the_raw_tree_no_longer_has_are_pointed_out(raw, run):
+    run()
+    (raw / "train" / "scene_1.npz").unlink()
+    (report,) = run()
+    assert any("scene_1" in text and "remove" in text for text in report.warnings)
+
+
+# Rejects and conservation
+
+
+def test_bad_pictures_cost_their_people_and_nobody_else(toy, raw, out, run):
+    images = raw / "images"
+    (images / "train_0_0000.jpg").unlink()
+    (images / "train_0_0001.jpg").write_bytes((images / "train_0_0001.jpg").read_bytes()[:200])
+    cv2.imwrite(str(images / "train_1_0002.jpg"), np.zeros((10, 20, 3), np.uint8))
+    with pytest.raises(ConversionError, match=r"6 of 12 people \(50.0%\) were rejected, the card allows 20.0%"):
+        run()
+    assert unit(out)["rejects"] == {"damaged_image": 2, "missing_image": 2}
+    assert unit(out, "scene_1")["rejects"] == {"image_size": 2}
+    examples = unit(out)["checks"]["examples"]
+    assert examples["missing_image"] == "train_0_0000: images/train_0_0000.jpg: the picture is not there"
+    assert len(list(read_people(out))) == 6
+
+
+def test_a_reject_of_the_converter_counts_all_its_people(toy, raw, out, run):
+    names = ["train_0_0000.jpg"] * 4 + ["crowd.jpg"] * 2
+    toy.change(raw, 0, image=np.array(names))
+    (report,) = run()
+    assert report.rejects == {"crowd": 2}
+    assert (report.people, report.people_raw) == (10, 12)
+    assert report.summary()["reasons"] == "crowd 2"
+
+
+def test_losing_a_person_fails_the_unit(run, out):
+    with pytest.raises(ConversionError, match=r"its raw files hold 7 people, but 6 were written and 0 rejected"):
+        run(options={"mistake": "loses_people"}, only="scene_0")
+    assert unit(out) is None
+
+
+def test_bounds_of_the_card_reject_people(toy, run, out, monkeypatch):
+    toy.register(monkeypatch.setattr, max_reject=1.0, max_reprojection_px=10)
+    (report,) = run(options={"mistake": "aside"})
+    assert report.rejects == {"reprojection": 12}
+    assert report.frames == 0
+
+
+@pytest.mark.parametrize(
+    ("mistake", "verdict"),
+    [("mean_twice", "mean_removed"), ("mean_forgotten", "mean_added"), ("swapped_hands", "swapped")],
+)
+def test_a_wrong_hand_convention_is_noticed(run, out, mistake, verdict):
+    (report,) = run(options={"mistake": mistake})
+    assert unit(out)["checks"]["hands"]["verdict"] == verdict
+    assert any(f"hands fit better as {verdict} (0.0 px)" in text for text in report.warnings)
+
+
+def test_people_labelled_the_wrong_way_round_are_noticed(run, out):
+    (report,) = run(options={"mistake": "turned"})
+    assert unit(out)["checks"]["swapped"] == 6
+    assert any(
+        "6 of 6 people fit their keypoints better with left and right swapped" in text for text in report.warnings
+    )
+
+
+def test_without_body_models_keypoints_still_convert(run, out, monkeypatch):
+    monkeypatch.delenv("EHPS_BODY_MODELS")
+    (report,) = run()
+    assert unit(out)["conversion"]["body_model"] is None
+    assert unit(out)["conversion"]["body_model_missing"] == ["smplx/neutral"]
+    person = next(iter(read_people(out)))
+    assert person.joints_3d is None
+    assert person.bbox_xyxy is not None
+    assert any("no body model smplx/neutral" in text for text in report.warnings)
+
+
+# Failures
+
+
+def test_a_bug_in_one_unit_does_not_stop_the_others(toy, raw, out, run):
+    toy.change(raw, 0, transl=np.full((6, 3), np.nan, np.float32))
+    with pytest.raises(ConversionError) as caught:
+        run()
+    sentence = str(caught.value)
+    assert "toy train: 1 of 2 units failed" in sentence
+    assert "scene_0: record train_0_0000: transl should be finite" in sentence
+    assert unit(out) is None
+    assert unit(out, "scene_1")["people"] == 6
+    toy.change(raw, 0, transl=np.tile(np.float32([0, 0, 3]), (6, 1)))
+    assert states(run()[0]) == {"scene_0": "done", "scene_1": "skipped"}
+
+
+def test_an_unforeseen_error_is_kept_with_its_trace(out, run):
+    with pytest.raises(ConversionError, match="KeyError: 'smplx_parms'"):
+        run(options={"mistake": "bug"})
+    live = json.loads((out / ".log" / "toy-train" / "scene_0.json").read_text())
+    assert live["state"] == "failed"
+    assert "in _bug" in live["trace"]
+    assert not list((out / ".tmp").glob("*"))
+
+
+def test_ctrl_c_leaves_what_is_done_and_goes_on_later(raw, out, run, tree, tmp_path):
+    def interrupt(event):
+        if (event.unit, event.state) == ("scene_1", "running"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=interrupt)
+    assert not list((out / ".tmp").glob("*"))
+    assert "interrupted" in json.loads((out / ".log" / "toy-train" / "scene_1.json").read_text())["message"]
+    assert states(run()[0]) == {"scene_0": "skipped", "scene_1": "done"}
+    convert("toy", raw, tmp_path / "undisturbed", "train", catalog=False)
+    assert tree(out) == tree(tmp_path / "undisturbed")
+
+
+# Several workers
+
+
+def test_processes_write_the_same_bytes_and_report_errors_in_full(toy, raw, run, out, tree, tmp_path):
+    toy.change(raw, 0, transl=np.full((6, 3), np.nan, np.float32))
+    told = []
+    with pytest.raises(ConversionError, match=r"scene_0: record train_0_0000: transl should be finite"):
+        run(jobs=2, progress=told.append)
+    told_of_1 = [event.state for event in told if event.unit == "scene_1"]
+    assert (told_of_1[0], told_of_1[-1]) == ("queued", "done")
+    with pytest.raises(ConversionError):
+        convert("toy", raw, tmp_path / "serial", "train", catalog=False)
+    assert len(tree(out)) == 4
+    assert tree(out) == tree(tmp_path / "serial")
+
+
+def test_a_worker_that_dies_fails_its_unit_only(toy, raw, run, out):
+    with pytest.raises(ConversionError, match=r"unit scene_0 was lost: its worker process died twice"):
+        run(jobs=2, options={"mistake": "killed"}, only="scene_0")
+    assert unit(out) is None
+
+
+def test_a_dask_cluster_writes_the_same_bytes(raw, run, out, tree, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        (report,) = run(scheduler=cluster.scheduler_address)
+    assert set(states(report).values()) == {"done"}
+    convert("toy", raw, tmp_path / "serial", "train", catalog=False)
+    assert tree(out) == tree(tmp_path / "serial")
+
+
+# Telling
+
+
+def test_progress_follows_each_unit_from_queue_to_end(run):
+    told = []
+    run(progress=told.append)
+    assert [(e.unit, e.state) for e in told if e.unit == "scene_1"] == [
+        ("scene_1", "queued"),
+        ("scene_1", "running"),
+        ("scene_1", "running"),
+        ("scene_1", "done"),
+    ]
+    assert told[-1].text == "toy train scene_1: 6 people"
+    assert (told[-1].total, told[-1].frames, told[-1].rejected) == (2, 3, 0)
+    assert json.loads(json.dumps(told[-1].to_json()))["state"] == "done"
+
+
+def test_the_log_has_one_line_for_each_unit_that_ended(run, out):
+    run(only="scene_0")
+    run()
+    lines = [json.loads(line) for line in (out / ".log" / "toy-train.jsonl").read_text().splitlines()]
+    assert [(line["unit"], line["state"], line["people"]) for line in lines] == [
+        ("scene_0", "done", 6),
+        ("scene_1", "done", 6),
+    ]
+    assert all(line["seconds"] > 0 and line["frames_per_second"] > 0 and line["finished"] > 0 for line in lines)
+    report = json.loads((out / ".log" / "toy-train.report.json").read_text())
+    assert (report["people"], report["states"]) == (12, {"skipped": 1, "done": 1})
+
+
+# Checking without converting
+
+
+def test_a_check_tells_what_a_conversion_would_find_and_writes_nothing(toy, raw, tmp_path, monkeypatch):
+    toy.register(monkeypatch.setattr, max_reject=0.1)
+    (raw / "images" / "train_0_0000.jpg").unlink()
+    before = sorted(tmp_path.rglob("*"))
+    report = check("toy", raw, "train", limit=5, options={"mistake": "mean_twice"})
+    assert sorted(tmp_path.rglob("*")) == before
+    assert report.rejects == {"missing_image": 2}
+    assert report.measures["joint_error_mm"]["count"] == 10
+    text = report.describe()
+    assert "train_0_0000: images/train_0_0000.jpg: the picture is not there" in text
+    assert "16.7% of the people would be rejected, the card allows 10.0% (missing_image 2)" in text
+    assert "mean_removed" in text
+    assert json.loads(json.dumps(report.to_json()))["splits"][0]["people"] == 10
+
+
+def test_a_check_reports_units_that_fail(toy, raw):
+    report = check("toy", raw, "train", options={"mistake": "nan"})
+    assert any(text.startswith("train/scene_1 failed: record") for text in report.warnings)
+
+
+def test_a_sound_source_has_no_warnings(toy, raw):
+    assert check("toy", raw, "train").warnings == []
+    assert check("toy", raw, "train").describe().endswith("no warnings")

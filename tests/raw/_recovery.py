@@ -1,0 +1,132 @@
+"""How far a converted person is from the true one: as a body in millimetres, in the stored picture in pixels.
+
+This is the check that notices label errors: both bodies are posed and seen, so swapped hands, a mean added twice or a
+picture left on its side show up as distances, whatever the fields look like.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ehps.body.cameras import pixels_after_quarter_turns, project
+from ehps.body.posing import PosingModel
+from ehps.converters import get_converter, list_sources
+from ehps.shards.record import Frame, Person, Reject, array_fields
+from ehps.tests.raw._people import Parameters, TruePerson, Truth, batch, points_2d, standin
+
+PARAMETERS = (
+    *("global_orient", "body_pose", "left_hand_pose", "right_hand_pose", "jaw_pose", "leye_pose", "reye_pose"),
+    *("betas", "expression", "transl"),
+)
+_EVERY = 40  # these tell as much as all vertices
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a converted person differs from the true one; NaN where the source does not tell."""
+
+    mesh_mm: float  # farthest vertex
+    joints_px: float  # farthest joint in the stored picture
+    keypoints_px: float  # farthest keypoint that counts
+    missing: frozenset[str]  # labels that the source tells and the record lacks
+    invented: frozenset[str]  # labels that the record holds and the source does not tell
+
+
+def converted(dataset: str, root: Path, split: str, **options: str) -> Iterator[Frame | Reject]:
+    """Yield everything that a converter makes of a split."""
+    for source in list_sources(dataset, root, split, options):
+        yield from get_converter(dataset).frames(source)
+
+
+def differences(dataset: str, root: Path, truth: Truth, splits: Iterable[str], **options: str) -> list[Difference]:
+    """Return the difference of every true person of the splits; a person who was not converted raises KeyError."""
+    found = {}
+    for split in splits:
+        for frame in converted(dataset, root, split, **options):
+            if isinstance(frame, Frame):
+                found |= {(split, frame.key, person.provenance.row): (frame, person) for person in frame.people}
+    trios = [(*found[key], true) for key, true in truth.people.items() if key[0] in splits]
+    bodies = _bodies([person for _, person, _ in trios])
+    return [_difference(*trio, body) for trio, body in zip(trios, bodies, strict=True)]
+
+
+def worst(found: Iterable[Difference]) -> tuple[float, float, float]:
+    """Return the largest distances (mesh in mm, joints in px, keypoints in px) of several people."""
+    rows = np.array([(one.mesh_mm, one.joints_px, one.keypoints_px) for one in found])
+    return tuple(float(np.nanmax(column)) if np.isfinite(column).any() else float("nan") for column in rows.T)
+
+
+def _difference(frame: Frame, person: Person, true: TruePerson, body: np.ndarray | None) -> Difference:
+    """Return how a converted person, posed as ``body``, differs from the true one."""
+    carried = _carried(person)
+    camera = person.camera or frame.camera
+    mesh_mm = joints_px = float("nan")
+    if body is not None and camera.K is not None:
+        want = _true_body(true)
+        seen = _in_stored_picture(want, true, frame)
+        mesh_mm = 1000 * float(np.linalg.norm(body - want, axis=1).max())
+        joints_px = float(np.linalg.norm(project(body, camera.K) - seen, axis=1).max())
+    keypoints_px = _keypoint_error(frame, person, true)
+    return Difference(mesh_mm, joints_px, keypoints_px, true.labelled - carried, carried - true.labelled)
+
+
+def _carried(person: Person) -> frozenset[str]:
+    """Return the names of the pose and shape labels that a person carries."""
+    return frozenset(array_fields(person)) & {*PARAMETERS, "vertices"}
+
+
+def _bodies(people: Sequence[Person]) -> list[np.ndarray | None]:
+    """Return, for each person, the sampled vertices and the 144 joints in camera space (m); None without parameters.
+
+    A person with a mesh has its sampled vertices alone. People of one kind are posed together.
+    """
+    out: list[np.ndarray | None] = [None] * len(people)
+    groups: dict[tuple, list[int]] = {}
+    for i, person in enumerate(people):
+        if person.vertices is not None:
+            out[i] = person.vertices[::_EVERY].astype(np.float64)
+        elif {"global_orient", "body_pose", "betas", "transl"} <= _carried(person):
+            groups.setdefault((len(person.betas), person.gender, _carried(person)), []).append(i)
+    for (num_betas, gender, carried), rows in groups.items():
+        members = [{name: getattr(people[row], name).astype(np.float64) for name in carried} for row in rows]
+        for row, body in zip(rows, _posed(standin(num_betas, gender), members), strict=True):
+            out[row] = body
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _true_body(true: TruePerson) -> np.ndarray:
+    """Return the same points of the true person, posed with what the source tells about it."""
+    if "vertices" in true.labelled:
+        return true.vertices()[::_EVERY].astype(np.float64)
+    told = [{name: true.parameters[name] for name in true.labelled}]
+    return _posed(standin(true.num_betas), told)[0]
+
+
+@lru_cache(maxsize=1024)
+def _true_joints(true: TruePerson) -> np.ndarray:
+    return true.joints()
+
+
+def _posed(model: PosingModel, people: Sequence[Parameters]) -> np.ndarray:
+    together = batch(people)
+    vertices = model.points(together, np.arange(0, len(model.template), _EVERY))
+    return np.concatenate([vertices, model.joints(together)], axis=1)
+
+
+def _in_stored_picture(points: np.ndarray, true: TruePerson, frame: Frame) -> np.ndarray:
+    """Return where points of the true person are in the owner's picture after the turns that the frame asks for."""
+    turns = (frame.quarter_turns - true.quarter_turns) % 4
+    return pixels_after_quarter_turns(project(points, true.K), *true.size, turns)
+
+
+def _keypoint_error(frame: Frame, person: Person, true: TruePerson) -> float:
+    """Return the largest distance of a counted keypoint from the true joint of that name (px)."""
+    if person.keypoints_2d is None:
+        return float("nan")
+    pixels = points_2d(_in_stored_picture(_true_joints(true), true, frame), person.keypoints_2d_convention)
+    counts = person.keypoints_2d[:, 2] > 0
+    return float(np.linalg.norm(person.keypoints_2d[counts, :2] - pixels[counts], axis=1).max())
