@@ -1,0 +1,146 @@
+"""The layout of a converted tree, and how something new appears in it: whole, on the disk, by one rename.
+
+``OUT/<dataset>/<split>/<unit>/`` holds numbered tars with their Parquet sidecars, ``rejects.parquet`` and
+``unit.json``; ``OUT/catalog.duckdb`` lies above them. Everything is built in ``OUT/.tmp`` first. A folder there is
+locked (flock) by the process that fills it, so what a killed process left behind can be told from what is in use.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import ShardError
+
+TEMPORARY = ".tmp"
+UNIT_FILE = "unit.json"
+REJECTS_FILE = "rejects.parquet"
+
+
+def unit_dir(out: Path, dataset: str, split: str, unit: str) -> Path:
+    """Return the folder of a unit: ``OUT/<dataset>/<split>/<unit>``."""
+    return Path(out) / dataset / split / unit
+
+
+def unit_dirs(out: Path, dataset: str | None = None, split: str | None = None) -> list[Path]:
+    """Return the folders of all committed units, sorted; ShardError when the root is not there."""
+    out = Path(out)
+    if not out.is_dir():
+        raise ShardError(out, "this folder is not there", "give the folder that ehps convert wrote")
+    found = out.glob(f"{dataset or '*'}/{split or '*'}/*/{UNIT_FILE}")
+    return sorted(path.parent for path in found if not path.relative_to(out).parts[0].startswith("."))
+
+
+def read_unit(folder: Path) -> dict[str, Any] | None:
+    """Return what ``unit.json`` says about a committed unit; None when the unit is not there."""
+    path = Path(folder) / UNIT_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ShardError(path, f"not valid JSON ({error})", "convert the unit again") from error
+
+
+class ShardPlace(NamedTuple):
+    """One tar of a converted tree."""
+
+    path: str  # from the root of the tree
+    dataset: str
+    split: str
+    unit: str
+    size: int  # bytes of the tar
+    sha256: str
+    frames: int
+    people: int
+
+
+def list_shards(out: Path, dataset: str | None = None, split: str | None = None) -> list[ShardPlace]:
+    """Return all tars of a converted tree, or of one source or split, in the order that numbers their people."""
+    return [shard for folder in unit_dirs(out, dataset, split) for shard in unit_shards(read_unit(folder) or {})]
+
+
+def unit_shards(unit: dict[str, Any]) -> list[ShardPlace]:
+    """Return the tars of a unit, given its ``unit.json``."""
+    if not unit:
+        return []
+    where = (unit["dataset"], unit["split"], unit["unit"])
+    return [
+        ShardPlace("/".join((*where, s["file"])), *where, s["size"], s["sha256"], s["frames"], s["people"])
+        for s in unit["shards"]
+    ]
+
+
+def shards_fingerprint(shards: Sequence[ShardPlace]) -> str:
+    """Return 64 hexadecimal digits that change with any byte, or the order, of the tars."""
+    return hashlib.sha256("\n".join(f"{shard.path} {shard.sha256}" for shard in shards).encode()).hexdigest()
+
+
+@contextmanager
+def temporary_folder(out: Path, name: str) -> Iterator[Path]:
+    """Give a new locked folder in ``OUT/.tmp``, removed at the end unless it was renamed away."""
+    folder, lock = _new_folder(Path(out) / TEMPORARY, name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _new_folder(parent: Path, name: str) -> tuple[Path, int]:
+    """Return a new folder and the descriptor that locks it."""
+    while True:
+        folder = parent / f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
+        folder.mkdir(parents=True)
+        try:
+            return folder, _lock(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # a sweep of another process came between the two
+
+
+def sweep_leftovers(out: Path) -> list[Path]:
+    """Remove what killed processes left in ``OUT/.tmp`` and return those folders; folders in use are left alone."""
+    removed = []
+    for folder in sorted(path for path in (Path(out) / TEMPORARY).glob("*") if path.is_dir()):
+        try:
+            lock = _lock(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+        removed.append(folder)
+    return removed
+
+
+def _lock(folder: Path) -> int:
+    """Return a descriptor that holds the folder until it is closed; BlockingIOError when another process does."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the entries of a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_parents(path: Path, root: Path) -> None:
+    """Bring the entries of all folders from ``path`` up to ``root`` to the disk."""
+    for folder in path.parents:
+        sync(folder)
+        if folder == root:
+            return
