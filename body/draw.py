@@ -179,7 +179,8 @@ def limbs(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     """Return pairs of joints (inner, outer): each joint of the body and its nearest ancestor among the names."""
     index: dict[str, int] = {}
     for number, name in enumerate(names):
-        index.setdefault(name, number)
+        # A neighbour that a source marks instead of the joint is drawn in the joint's place.
+        index.setdefault(name.removesuffix("_extra").removesuffix("_openpose"), number)
     pairs = []
     for name in index:
         parent = LIMB_PARENTS.get(name)
@@ -236,7 +237,9 @@ def sheet_row(tiles: Sequence[tuple[Picture, str]], columns: int, tile_size: int
         top = (height - CAPTION_HEIGHT - image.shape[0]) // 2 + 2
         left = number * tile_size + (tile_size - image.shape[1]) // 2
         row[top : top + image.shape[0], left : left + image.shape[1]] = image
-        write(row, caption[: tile_size // 7], (number * tile_size + 4, height - 4), (225, 225, 225))
+        room = tile_size // 7
+        shown = caption if len(caption) <= room else ".." + caption[2 - room :]  # the end tells keys apart
+        write(row, shown, (number * tile_size + 4, height - 4), (225, 225, 225))
     return row
 
 

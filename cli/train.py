@@ -27,5 +27,5 @@ def train_recipe(
     from ..training.recipes import get_recipe
 
     overrides = [*(settings or []), *([f"mixture={mixture}"] if mixture else [])]
-    train(get_recipe(recipe, overrides), out, catalog, device=device, report=note)
+    train(get_recipe(recipe, overrides), out, catalog, device=device, report=lambda status: note(str(status)))
     note(f"score it: ehps bench {out} --protocol ehf --catalog {catalog} --out results")

@@ -29,3 +29,24 @@ def tree():
         return {str(p): _digest(root / p) for p in paths if p.parts[0] not in (".log", ".tmp", "catalog.duckdb")}
 
     return files
+
+
+@pytest.fixture
+def raw(toy, tmp_path):
+    return toy.build(tmp_path / "raw", units=2, frames=3)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def run(toy, raw, out):
+    """Convert the toy into ``out``; returns the reports of its splits, without a catalog."""
+    from ehps.converters.engine import convert
+
+    def run(split="train", **options):
+        return convert("toy", raw, out, split, **{"catalog": False, **options})
+
+    return run

@@ -1,35 +1,19 @@
 """The engine loses nobody, converts nothing twice, and says what went wrong and what to do."""
 
 import json
+from concurrent.futures import BrokenExecutor
 
 import cv2
 import numpy as np
 import pytest
 
+from ehps.converters import workers
 from ehps.converters.engine import check, convert
+from ehps.converters.units import batches, has_sound_chunks
 from ehps.errors import ConversionError, RawFileError, UnknownNameError
 from ehps.shards.reader import read_people
+from ehps.shards.record import Frame, Provenance, Reject
 from ehps.shards.tree import read_unit
-
-
-@pytest.fixture
-def raw(toy, tmp_path):
-    return toy.build(tmp_path / "raw", units=2, frames=3)
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def run(toy, raw, out):
-    """Convert the toy into ``out``; returns the reports of its splits, without a catalog."""
-
-    def run(split="train", **options):
-        return convert("toy", raw, out, split, **{"catalog": False, **options})
-
-    return run
 
 
 def unit(out, name="scene_0", split="train"):
@@ -112,86 +96,16 @@ def test_a_limit_takes_people_to_whole_frames(run, out):
     assert unit(out)["conversion"]["limit"] == 3
 
 
-# Resuming
+def test_rejected_people_count_towards_a_batch_and_a_limit():
+    nowhere = Provenance(file="f", row="0")
+    many = [Reject(key=str(i), reason="r", detail="d", provenance=nowhere, people=100) for i in range(10)]
+    assert [len(rejects) for _, rejects in batches(many, None)] == [3, 3, 3, 1]
+    assert [len(rejects) for _, rejects in batches(many, 350)] == [3, 1]
 
 
-def test_what_stands_is_not_converted_again(run, out):
-    run()
-    before = {path: path.stat().st_mtime_ns for path in (out / "toy").rglob("*")}
-    (report,) = run()
-    assert set(states(report).values()) == {"skipped"}
-    assert (report.people, report.people_raw, report.units[0].measures["truncation"]["count"]) == (12, 12, 6)
-    assert {path: path.stat().st_mtime_ns for path in (out / "toy").rglob("*")} == before
-
-
-def _newer_version(toy, raw, out, monkeypatch):
-    monkeypatch.setattr(toy, "VERSION", 2)
-    return "converter_version was 1, is 2"
-
-
-def _newer_engine(toy, raw, out, monkeypatch):
-    monkeypatch.setattr("ehps.converters.units.ENGINE_VERSION", 99)
-    return "engine_version was 1, is 99"
-
-
-def _other_bounds(toy, raw, out, monkeypatch):
-    toy.register(monkeypatch.setattr, max_reject=0.2, max_reprojection_px=9)
-    return "bounds was"
-
-
-def _no_body(toy, raw, out, monkeypatch):
-    monkeypatch.delenv("EHPS_BODY_MODELS")
-    return "body model smplx/neutral is another one"
-
-
-def _more_people(toy, raw, out, monkeypatch):
-    toy.change(raw, 0, more=np.zeros(9))
-    return "raw was"
-
-
-def _cut_tar(toy, raw, out, monkeypatch):
-    for tar in out.rglob("*.tar"):
-        tar.write_bytes(tar.read_bytes()[:-512])
-    return "is missing or cut off"
-
-
-def _no_summary(toy, raw, out, monkeypatch):
-    for path in out.rglob("unit.json"):
-        path.write_text("{")
-    return "not valid JSON"
-
-
-@pytest.mark.parametrize(
-    "change", [_newer_version, _newer_engine, _other_bounds, _no_body, _more_people, _cut_tar, _no_summary]
-)
-def test_what_would_come_out_otherwise_is_converted_again_and_says_why(toy, raw, out, run, monkeypatch, change):
-    run(only="scene_0")
-    why = change(toy, raw, out, monkeypatch)
-    told = []
-    (report,) = run(only="scene_0", progress=told.append)
-    assert set(states(report).values()) == {"done"}
-    assert all(unit.message.startswith("again: ") and why in unit.message for unit in report.units)
-    assert why in next(event.text for event in told if event.state == "queued")
-    assert states(run(only="scene_0")[0]) == {"scene_0": "skipped"}
-
-
-def test_other_options_convert_again(run):
-    run()
-    (report,) = run(options={"mistake": "mean_twice"})
-    assert set(states(report).values()) == {"done"}
-
-
-def test_a_trial_with_a_limit_does_not_shrink_what_is_whole(run, out):
-    run()
-    assert set(states(run(limit=1)[0]).values()) == {"skipped"}
-    assert unit(out)["people"] == 6
-
-
-def test_units_that_the_raw_tree_no_longer_has_are_pointed_out(raw, run):
-    run()
-    (raw / "train" / "scene_1.npz").unlink()
-    (report,) = run()
-    assert any("scene_1" in text and "remove" in text for text in report.warnings)
+def test_pictures_in_memory_are_held_for_a_short_batch_only():
+    film = (Frame(key=str(i), image=bytes(30 << 20), width=1, height=1, people=()) for i in range(4))
+    assert [len(frames) for frames, _ in batches(film, None)] == [3, 1]
 
 
 # Rejects and conservation
@@ -209,6 +123,18 @@ def test_bad_pictures_cost_their_people_and_nobody_else(toy, raw, out, run):
     examples = unit(out)["checks"]["examples"]
     assert examples["missing_image"] == "train_0_0000: images/train_0_0000.jpg: the picture is not there"
     assert len(list(read_people(out))) == 6
+
+
+def test_damage_in_the_middle_of_a_png_is_found(raw, out, run):
+    noise = np.random.default_rng(0).integers(0, 255, (256, 192, 3), np.uint8)
+    good = cv2.imencode(".png", noise)[1].tobytes()
+    bad = good[:5000] + b"damage" + good[5006:]
+    assert has_sound_chunks(good)
+    for frame, data in enumerate((good, bad)):
+        (raw / "images" / f"train_0_000{frame}.jpg").write_bytes(data)
+    with pytest.raises(ConversionError, match="damaged_image 2"):
+        run(only="scene_0")
+    assert unit(out)["people"] == 4
 
 
 def test_a_reject_of_the_converter_counts_all_its_people(toy, raw, out, run):
@@ -260,6 +186,9 @@ def test_without_body_models_keypoints_still_convert(run, out, monkeypatch):
     assert person.joints_3d is None
     assert person.bbox_xyxy is not None
     assert any("no body model smplx/neutral" in text for text in report.warnings)
+    monkeypatch.setenv("EHPS_BODY_MODELS", "standin")
+    assert set(states(run()[0]).values()) == {"done"}
+    assert next(iter(read_people(out))).joints_3d is not None
 
 
 # Failures
@@ -287,20 +216,6 @@ def test_an_unforeseen_error_is_kept_with_its_trace(out, run):
     assert not list((out / ".tmp").glob("*"))
 
 
-def test_ctrl_c_leaves_what_is_done_and_goes_on_later(raw, out, run, tree, tmp_path):
-    def interrupt(event):
-        if (event.unit, event.state) == ("scene_1", "running"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(progress=interrupt)
-    assert not list((out / ".tmp").glob("*"))
-    assert "interrupted" in json.loads((out / ".log" / "toy-train" / "scene_1.json").read_text())["message"]
-    assert states(run()[0]) == {"scene_0": "skipped", "scene_1": "done"}
-    convert("toy", raw, tmp_path / "undisturbed", "train", catalog=False)
-    assert tree(out) == tree(tmp_path / "undisturbed")
-
-
 # Several workers
 
 
@@ -321,6 +236,21 @@ def test_a_worker_that_dies_fails_its_unit_only(toy, raw, run, out):
     with pytest.raises(ConversionError, match=r"unit scene_0 was lost: its worker process died twice"):
         run(jobs=2, options={"mistake": "killed"}, only="scene_0")
     assert unit(out) is None
+
+
+def test_a_pool_that_breaks_between_units_is_replaced(run, monkeypatch):
+    class Fragile(workers.SerialExecutor):
+        calls = 0
+
+        def submit(self, fn, /, *args, **kwargs):
+            Fragile.calls += 1
+            if Fragile.calls == 2:
+                raise BrokenExecutor
+            return super().submit(fn, *args, **kwargs)
+
+    monkeypatch.setattr(workers, "SerialExecutor", Fragile)
+    assert states(run()[0]) == {"scene_0": "done", "scene_1": "done"}
+    assert Fragile.calls == 3
 
 
 def test_a_dask_cluster_writes_the_same_bytes(raw, run, out, tree, tmp_path):
