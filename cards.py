@@ -1,7 +1,7 @@
 """Cards: what people know about a source, as checked data.
 
-``datasets/<id>/card.yaml`` holds the facts that a human wrote (licence, how to get it, what is labelled and how, pitfalls);
-``datasets/<id>/stats.json`` is written by ``ehps stats``. Code never repeats a fact that a card can hold.
+``datasets/<id>/card.yaml`` holds the facts that a human wrote: licence, how to get it, what is labelled and how,
+pitfalls. Code never repeats a fact that a card can hold.
 """
 
 from functools import lru_cache

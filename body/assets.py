@@ -1,7 +1,7 @@
 """Index sets and regressors that the metrics of the field need beside the body model itself.
 
-All of them are the user's own licensed files (the download section "MANO and FLAME vertex indices" of the SMPL-X site, and
-``SMPLX_to_J14.pkl`` of its evaluation files); the stand-in body brings its own under the same names.
+All of them are the user's own licensed files (the download section "MANO and FLAME vertex indices" of the SMPL-X site,
+and ``SMPLX_to_J14.pkl`` of its evaluation files); the stand-in body brings its own under the same names.
 """
 
 from dataclasses import dataclass

@@ -237,7 +237,7 @@ def sheet_row(tiles: Sequence[tuple[Picture, str]], columns: int, tile_size: int
         top = (height - CAPTION_HEIGHT - image.shape[0]) // 2 + 2
         left = number * tile_size + (tile_size - image.shape[1]) // 2
         row[top : top + image.shape[0], left : left + image.shape[1]] = image
-        room = tile_size // 7
+        room = tile_size // 8
         shown = caption if len(caption) <= room else ".." + caption[2 - room :]  # the end tells keys apart
         write(row, shown, (number * tile_size + 4, height - 4), (225, 225, 225))
     return row

@@ -1,8 +1,8 @@
 """Reading pickles that cannot run code.
 
 Many owners ship labels and body models as Python pickles. A pickle is a program, so this unpickler admits only what
-plain data needs: numpy arrays and scalars, SciPy sparse matrices, pandas frames, standard containers, and chumpy arrays,
-which come out as plain numpy arrays. Anything else raises UnsafePickleError and names what was refused.
+plain data needs: numpy arrays and scalars, SciPy sparse matrices, pandas frames, standard containers, and chumpy
+arrays, which come out as plain numpy arrays. Anything else raises UnsafePickleError and names what was refused.
 """
 
 import importlib

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .options import JsonOption, LimitOption, RawOption, SetOption, SplitOption, key_values
+from .options import JsonOption, RawOption, SetOption, SplitOption, key_values
 from .output import emit_json, note
 
 
@@ -12,7 +12,7 @@ def check_raw(
     dataset: Annotated[str, typer.Argument(help="Id of the source, as ehps list shows it.")],
     raw: RawOption,
     split: SplitOption = None,
-    limit: LimitOption = 200,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the first people of each unit.")] = 200,
     options: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:

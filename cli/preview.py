@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from .options import CatalogOption, SplitOption
 from .output import note
+
+if TYPE_CHECKING:
+    from ..dashboard.previews import Overlay
 
 # People with a box, in an order that a seed shuffles.
 _CHOOSE = """
@@ -72,7 +75,8 @@ def _tiles(
         raise ShardError(catalog, f"holds nobody of {wanted}", "run ehps convert first")
     with open_catalog(catalog) as connection:
         rows = find_people(connection.cursor(), tuple(chosen)).sort_values("person_key").to_dict("records")
-    tiles = [person_tiles(catalog, rows, overlay, 1.0, [row["person_key"] for row in rows]) for overlay in overlays]
+    keys = [row["person_key"] for row in rows]
+    tiles = [person_tiles(catalog, rows, cast("Overlay", overlay), 1.0, keys) for overlay in overlays]
     for person in zip(*tiles, strict=True):
         for tile in person:
             yield decode_rgb(tile.data), tile.caption
