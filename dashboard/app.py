@@ -1,0 +1,8 @@
+"""The file that Streamlit runs (``ehps dash`` starts it).
+
+Streamlit executes it as a script outside its package, so the package is reached by its full name.
+"""
+
+from importlib import import_module
+
+import_module("ehps.dashboard.shell").run()

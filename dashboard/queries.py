@@ -1,0 +1,173 @@
+"""Questions to the catalog: SQL goes in, a DataFrame comes out, nothing here knows Streamlit.
+
+Every function takes a DuckDB cursor over the tables of ``shards.catalog``, which the caller opened read-only. What
+leaves the database is aggregated or limited there, so that an answer stays small at ten million people.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from ..shards.catalog import CATALOG
+
+Cursor = duckdb.DuckDBPyConnection
+BINS = 36
+
+
+def catalog_path(out: Path) -> Path:
+    """Return where the catalog of a converted tree lies."""
+    return out / CATALOG
+
+
+def file_fingerprint(paths: Iterable[Path]) -> str:
+    """Return what changes when any of these files is replaced; empty when none of them is there."""
+    states = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        states.append(f"{path}|{status.st_mtime_ns}|{status.st_size}|{status.st_ino}")
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16] if states else ""
+
+
+def totals(cursor: Cursor) -> pd.DataFrame:
+    """Return one row: datasets, units, frames, people, rejected people and bytes of everything converted."""
+    return cursor.sql(
+        "SELECT count(DISTINCT dataset) AS datasets, count(*) AS units, sum(frames)::BIGINT AS frames, "
+        "sum(people)::BIGINT AS people, sum(rejected_people)::BIGINT AS rejected, sum(bytes)::BIGINT AS bytes "
+        "FROM conversions"
+    ).df()
+
+
+def by_dataset(cursor: Cursor) -> pd.DataFrame:
+    """Return one row a source: its splits, counts, bytes, and the oldest version of its converter among its units."""
+    return cursor.sql(
+        "SELECT dataset, list(DISTINCT split ORDER BY split) AS done_splits, count(*) AS units, "
+        "sum(frames)::BIGINT AS frames, sum(people)::BIGINT AS people, sum(rejected_people)::BIGINT AS rejected, "
+        "sum(bytes)::BIGINT AS bytes, min(converter_version) AS version FROM conversions GROUP BY dataset "
+        "ORDER BY dataset"
+    ).df()
+
+
+def by_split(cursor: Cursor, dataset: str) -> pd.DataFrame:
+    """Return one row a split of a source: units, sequences, frames, people, rejects and the median box height (px)."""
+    return cursor.execute(
+        "SELECT c.*, p.sequences, p.box_height FROM ("
+        "  SELECT split, count(*) AS units, sum(frames)::BIGINT AS frames, sum(people)::BIGINT AS people, "
+        "  sum(rejected_people)::BIGINT AS rejected, sum(bytes)::BIGINT AS bytes "
+        "  FROM conversions WHERE dataset = $dataset GROUP BY split) c LEFT JOIN ("
+        "  SELECT split, count(DISTINCT sequence) AS sequences, median(box_height_px) AS box_height "
+        "  FROM people WHERE dataset = $dataset GROUP BY split) p USING (split) ORDER BY split",
+        {"dataset": dataset},
+    ).df()
+
+
+_PARTS = ("body", "left_hand", "right_hand", "face", "shape", "keypoints_2d")
+
+
+def label_shares(cursor: Cursor, dataset: str) -> pd.DataFrame:
+    """Return, a part and origin, the share of a source's people that carry the part so labelled."""
+    parts = " UNION ALL ".join(f"SELECT '{part}' AS part, label_{part} AS origin FROM chosen" for part in _PARTS)
+    return cursor.execute(
+        f"WITH chosen AS (FROM people WHERE dataset = ?), parts AS ({parts}) "
+        "SELECT part, origin, count(*) / (SELECT count(*) FROM chosen) AS share FROM parts "
+        "WHERE origin IS NOT NULL GROUP BY part, origin ORDER BY part, origin",
+        [dataset],
+    ).df()
+
+
+def rejects_by_reason(cursor: Cursor, dataset: str) -> pd.DataFrame:
+    """Return the reasons for which people of a source were left out: people, records, and one sentence as example."""
+    return cursor.execute(
+        "SELECT reason, sum(people)::BIGINT AS people, sum(rejects)::BIGINT AS records, min(example) AS example "
+        "FROM reject_summary WHERE dataset = ? GROUP BY reason ORDER BY people DESC, reason",
+        [dataset],
+    ).df()
+
+
+def reject_examples(cursor: Cursor, dataset: str, reason: str, limit: int) -> pd.DataFrame:
+    """Return some rejects of one reason, spread over the source, with the place in the owner's files."""
+    return cursor.execute(
+        "SELECT split, key, detail, provenance_file, provenance_row, people FROM rejects "
+        "WHERE dataset = ? AND reason = ? ORDER BY hash(key || detail), key LIMIT ?",
+        [dataset, reason, limit],
+    ).df()
+
+
+_PLACES = (
+    "f.key, f.split, f.width, f.height, f.num_people, s.path AS tar, s.size AS tar_size, "
+    "f.image_offset, f.image_size, f.image_crc32, f.json_offset, f.json_size, f.json_crc32, "
+    "f.npy_offset, f.npy_size, f.npy_crc32"
+)
+_SHARDS = "JOIN shards s ON (s.dataset, s.split, s.unit, s.shard) = (f.dataset, f.split, f.unit, f.shard)"
+
+
+def sample_frames(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.DataFrame:
+    """Return frames of a source drawn with a seed, and where their members lie."""
+    return cursor.execute(
+        "WITH drawn AS (SELECT key FROM frames WHERE dataset = $dataset ORDER BY hash(key || $seed), key LIMIT $limit) "
+        f"SELECT {_PLACES}, 0 AS person FROM frames f JOIN drawn USING (key) {_SHARDS} "
+        "ORDER BY hash(f.key || $seed), f.key",
+        {"dataset": dataset, "seed": f"#{seed}", "limit": limit},
+    ).df()
+
+
+def sample_people(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.DataFrame:
+    """Return people of a source with a box, drawn with a seed, and where the members of their frames lie."""
+    return cursor.execute(
+        "WITH drawn AS (SELECT key, person, person_key FROM people WHERE dataset = $dataset AND box_height_px > 0 "
+        "  ORDER BY hash(person_key || $seed), person_key LIMIT $limit) "
+        f"SELECT {_PLACES}, d.person FROM drawn d JOIN frames f USING (key) {_SHARDS} "
+        "ORDER BY hash(d.person_key || $seed), d.person_key",
+        {"dataset": dataset, "seed": f"#{seed}", "limit": limit},
+    ).df()
+
+
+def find_people(cursor: Cursor, person_keys: tuple[str, ...]) -> pd.DataFrame:
+    """Return where the frames of some people lie; a key that is not in the catalog has no row."""
+    return cursor.execute(
+        f"SELECT p.person_key, p.dataset, p.person, {_PLACES} FROM people p JOIN frames f USING (key) {_SHARDS} "
+        "WHERE p.person_key IN (SELECT unnest($keys))",
+        {"keys": list(person_keys)},
+    ).df()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A number that every person may have, for histograms."""
+
+    title: str
+    expression: str
+    table: str = "people"
+    condition: str = "true"
+
+
+VARIABLES: dict[str, Variable] = {
+    "box_height": Variable("box height (px)", "box_height_px"),
+    "distance": Variable("distance (m)", "t.transl[3]", "people JOIN poses t USING (person_id)", "transl_is_metric"),
+    "reprojection": Variable("reprojection error (px)", "quality_reprojection_px"),
+}
+
+
+def histogram(cursor: Cursor, dataset: str, variable: str) -> pd.DataFrame:
+    """Return the distribution of a variable in a source and in all others, in the same bins.
+
+    Columns ``is_this``, ``low``, ``high`` (edges), ``people``, ``share`` (of the group's people with a value). Bins end
+    at the 99.5th percentile of everybody; what lies beyond is counted in the last.
+    """
+    what = VARIABLES[variable]
+    return cursor.execute(
+        f"WITH raw AS (SELECT dataset = $dataset AS is_this, {what.expression}::DOUBLE AS x FROM {what.table} "
+        f"WHERE {what.condition}), numbers AS (FROM raw WHERE isfinite(x) AND x >= 0), "
+        f"edge AS (SELECT greatest(quantile_cont(x, 0.995) / {BINS}, 1e-6) AS width FROM numbers), "
+        f"binned AS (SELECT is_this, least(floor(x / width), {BINS - 1}) AS bin, width FROM numbers, edge) "
+        "SELECT is_this, bin * any_value(width) AS low, (bin + 1) * any_value(width) AS high, count(*) AS people, "
+        "count(*) / sum(count(*)) OVER (PARTITION BY is_this) AS share FROM binned GROUP BY is_this, bin "
+        "ORDER BY is_this, bin",
+        {"dataset": dataset},
+    ).df()

@@ -1,0 +1,125 @@
+"""What all pages share while they run: the folders, cached queries, and how to get from page to page.
+
+Every cache is keyed by a snapshot, which is a folder and the fingerprint of what lies in it, so a new conversion or
+result shows at the next rerun. A DuckDB connection is shared by all sessions and each query takes a cursor of its own,
+because reruns are threads.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import streamlit as st
+
+from ..benchmark.results import load_results, read_people, result_files
+from ..shards.catalog import open_catalog
+from . import health, inventory, queries
+from .settings import Folders, folders
+
+_PAGES: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file or folder in the state that a fingerprint identifies."""
+
+    path: str
+    fingerprint: str  # empty: nothing is there
+
+
+def register_pages(pages: dict[str, Any]) -> None:
+    """Remember the pages of the app by their short names, so that any page can lead to any other."""
+    _PAGES.update(pages)
+
+
+def page(name: str) -> Any:
+    """Return a page of the app, for ``st.page_link``."""
+    return _PAGES[name]
+
+
+def go(name: str, **parameters: str) -> None:
+    """Leave for another page, with the given values of its widgets."""
+    st.switch_page(_PAGES[name], query_params=parameters)
+
+
+def here() -> Folders:
+    """Return the folders that this dashboard reads."""
+    return folders()
+
+
+def catalog() -> Snapshot:
+    """Return the catalog as it is now."""
+    out = here().catalog
+    return Snapshot(str(out), queries.file_fingerprint([queries.catalog_path(out)]))
+
+
+def has_catalog() -> bool:
+    """Return whether anything is converted here."""
+    return catalog().fingerprint != ""
+
+
+def ask(query: Callable[..., pd.DataFrame], *arguments: Any) -> pd.DataFrame:
+    """Return the answer of a function of ``queries`` over the catalog, computed once for each state of the catalog."""
+    return _ask(catalog(), query.__name__, arguments)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _ask(snapshot: Snapshot, name: str, arguments: tuple) -> pd.DataFrame:
+    cursor = _connection(snapshot).cursor()
+    cursor.execute("USE ehps")  # a cursor begins in the private database that the catalog is attached to
+    return getattr(queries, name)(cursor, *arguments)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda connection: connection.close())
+def _connection(snapshot: Snapshot) -> duckdb.DuckDBPyConnection:
+    return open_catalog(Path(snapshot.path))
+
+
+def counts() -> pd.DataFrame:
+    """Return what is converted, one row a source; empty when nothing is."""
+    return ask(queries.by_dataset) if has_catalog() else inventory.no_counts()
+
+
+def sources() -> pd.DataFrame:
+    """Return the table of all sources: cards, counts and state; what is on this machine comes first."""
+    return inventory.join_catalog(inventory.card_table(), counts(), health.unfinished_datasets(live_units()))
+
+
+def live_units() -> list[health.Unit]:
+    """Return the state of the units that the engine has touched, a few seconds old at most."""
+    return _live_units(str(here().catalog))
+
+
+@st.cache_data(ttl="5s", max_entries=4, show_spinner=False)
+def _live_units(directory: str) -> list[health.Unit]:
+    return health.live_units(Path(directory))
+
+
+def table_key(values: Iterable[Any]) -> str:
+    """Return a short name for the rows of a table: a selection made in other rows does not carry over."""
+    return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()[:10]
+
+
+def results() -> pd.DataFrame:
+    """Return one row per model, revision, protocol and measure of every result."""
+    directory = here().results
+    return _results(Snapshot(str(directory), queries.file_fingerprint(result_files(directory))))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _results(snapshot: Snapshot) -> pd.DataFrame:
+    return load_results(Path(snapshot.path))
+
+
+def people_of_result(path: str) -> pd.DataFrame:
+    """Return the rows of the people of a result, given the path of its JSON."""
+    return _people_of_result(Snapshot(path, queries.file_fingerprint([Path(path)])))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _people_of_result(snapshot: Snapshot) -> pd.DataFrame:
+    return read_people(Path(snapshot.path))

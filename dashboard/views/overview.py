@@ -1,0 +1,149 @@
+"""The first page: what is converted, what needs attention, which model is best where."""
+
+import pandas as pd
+import streamlit as st
+
+from ...benchmark.protocol import protocols
+from ...benchmark.published import load_published
+from .. import board, charts, health, queries, state
+from ..plaintext import plain
+
+_ICONS = {
+    "error": ":red[:material/error:]",
+    "warning": ":orange[:material/warning:]",
+    "running": ":blue[:material/progress_activity:]",
+}
+_SHOWN = 12
+
+
+def render() -> None:
+    """Show the page."""
+    table, results = state.sources(), state.results()
+    if not state.has_catalog() and results.empty:
+        _welcome(table)
+        return
+    _numbers(table, results)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _converted(table)
+        _best(results)
+    with right:
+        _health(table)
+
+
+def _welcome(table: pd.DataFrame) -> None:
+    """Say which command to run where nothing is there yet."""
+    out, results = state.here().catalog, state.here().results
+    st.markdown("##### Nothing is converted here yet")
+    st.markdown(
+        f"`{out}` has no catalog and `{results}` no results. ehps knows **{len(table)}** sources: choose one on the "
+        "page *Datasets*, then run these commands. This page fills by itself."
+    )
+    st.code(
+        f"ehps check DATASET --raw DIR\nehps convert DATASET --raw DIR --out {out}\n"
+        f"ehps bench MODEL --catalog {out} --out {results}",
+        language="shell",
+    )
+    st.caption("To see everything at work on built-in data, run `ehps demo`.")
+    st.page_link(state.page("catalog"), label="All datasets", icon=":material/dataset:")
+
+
+def _numbers(table: pd.DataFrame, results: pd.DataFrame) -> None:
+    """Draw the row of numbers."""
+    here = [row for row in table.to_dict("records") if row["units"]]
+    frames, people, rejected = (sum(row[name] for row in here) for name in ("frames", "people", "rejected"))
+    share = f"{rejected / (people + rejected):.1%}" if people + rejected else "\N{EN DASH}"
+    models = set(zip(results["model"], results["revision"], strict=True))
+    with st.grid(5, min_column_width=120, gap="small"):
+        st.metric("Datasets converted", f"{len(here)} of {len(table)}", border=True)
+        st.metric("Frames", _compact(frames), border=True)
+        st.metric("People", _compact(people), border=True)
+        st.metric("People left out", share, help=f"{rejected:,} people, each with a reason", border=True)
+        st.metric("Models measured", len(models), border=True)
+
+
+def _compact(number: int) -> str:
+    """Return a count in at most four digits and a letter."""
+    for limit, letter in ((10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if number >= limit:
+            scaled = number / (1000 if letter == "k" else limit)
+            return f"{scaled:.1f}{letter}" if scaled < 100 else f"{scaled:.0f}{letter}"
+    return f"{number:,}"
+
+
+def _converted(table: pd.DataFrame) -> None:
+    """Draw people by source, and the sources as a table."""
+    here = table.loc[table["people"] > 0].sort_values(by="people", ascending=False)
+    with st.container(border=True):
+        st.markdown("##### People by source")
+        if here.empty:
+            st.caption(f"Nothing yet: run `ehps convert DATASET --raw DIR --out {state.here().catalog}`.")
+            return
+        st.altair_chart(charts.people_by_dataset(here.head(_SHOWN)), alt="People by source, coloured by kind")
+        if len(here) > _SHOWN:
+            st.caption(f"The {_SHOWN} largest of {len(here)}; the others are under *Datasets*.")
+        picked = st.dataframe(
+            here.assign(reject_share=100 * here["reject_share"]),
+            key=f"over_table_{state.table_key(here['id'])}",
+            on_select="rerun",
+            selection_mode="single-cell",
+            hide_index=True,
+            column_order=["id", "kind", "done_splits", "frames", "people", "reject_share", "bytes", "state"],
+            column_config=_COLUMNS,
+            alt="Converted sources",
+        )
+        for row, _ in picked.selection.cells:
+            state.go("card", card_id=here["id"].iloc[row])
+
+
+_COLUMNS = {
+    "id": "Source",
+    "kind": "Kind",
+    "done_splits": st.column_config.ListColumn("Splits"),
+    "frames": st.column_config.NumberColumn("Frames", format="localized"),
+    "people": st.column_config.NumberColumn("People", format="localized"),
+    "reject_share": st.column_config.NumberColumn("Left out", format="%.1f%%"),
+    "bytes": st.column_config.NumberColumn("Size", format="bytes"),
+    "state": "State",
+}
+_BEST = {
+    "protocol": "Protocol",
+    "measure": "Measure",
+    "best": "Best model",
+    "value": st.column_config.NumberColumn("mm", format="%.1f"),
+    "second": st.column_config.NumberColumn("Second", format="%.1f"),
+    "models": st.column_config.NumberColumn("Models"),
+    "published": st.column_config.NumberColumn("Published best", format="%.1f"),
+    "method": "By",
+}
+
+
+def _health(table: pd.DataFrame) -> None:
+    """Draw the list of what needs attention."""
+    out = state.here().catalog
+    catalogued = int(state.ask(queries.totals)["units"].iloc[0]) if state.has_catalog() else 0
+    found = health.findings(table, state.live_units(), out, catalogued)
+    with st.container(border=True):
+        st.markdown("##### Needs attention" if found else "##### All is well")
+        if not found:
+            st.caption("No rejects beyond what the cards allow, no unfinished conversion, no stale shards.")
+        for finding in found:
+            name = f"**{finding.dataset}** " if finding.dataset else ""
+            st.markdown(f"{_ICONS[finding.level]} {name}{plain(finding.text)}")
+            if finding.command:
+                st.code(finding.command, language="shell", wrap_lines=True)
+
+
+def _best(results: pd.DataFrame) -> None:
+    """Draw the best model of each protocol."""
+    with st.container(border=True):
+        st.markdown("##### Best models")
+        if results.empty:
+            folders = state.here()
+            st.caption(f"No results yet: run `ehps bench MODEL --catalog {folders.catalog} --out {folders.results}`.")
+            return
+        table = board.best_by_protocol(results, load_published(), protocols())
+        st.dataframe(
+            table, hide_index=True, column_config=_BEST, placeholder="\N{EN DASH}", alt="Best model of each protocol"
+        )
+        st.page_link(state.page("matrix"), label="All models and protocols", icon=":material/leaderboard:")

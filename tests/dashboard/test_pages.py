@@ -1,0 +1,216 @@
+"""Every page runs on an empty machine and on a small catalog, and does what its widgets say."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from ehps.cards import card_ids, load_card
+from ehps.dashboard import launch, previews, settings
+from ehps.dashboard.views import tiles
+
+APP = Path(launch.__file__).with_name("app.py")
+PAGES = {"overview": "overview", "datasets": "datasets", "card": "card", "benchmark": "benchmark"}
+
+
+def open_page(path: str, **parameters: str) -> AppTest:
+    """The app as a browser sees it under an address."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    # AppTest.switch_page knows pages that are files; ours are functions, known by the hash of their path.
+    app._page_hash = calc_hash(path)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def texts(app: AppTest) -> str:
+    """Everything that a page says."""
+    kinds = (app.markdown, app.caption, app.code, app.info, app.warning, app.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.fixture
+def small(tree, monkeypatch):
+    for name, value in settings.environment(tree.catalog, tree.results).items():
+        monkeypatch.setenv(name, value)
+    return tree
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    for name, value in settings.environment(tmp_path / "data", tmp_path / "results").items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_on_an_empty_machine_says_what_to_run(path, empty):
+    app = open_page(path, card_id="bedlam", card_tab="Pictures")
+    assert not app.exception
+    assert not app.error
+    command = {"benchmark": "ehps bench", "datasets": "Click a row"}.get(path, "ehps convert")
+    assert command in texts(app)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_on_a_small_catalog_runs(path, small):
+    app = open_page(path)
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_overview_counts_what_is_converted(small):
+    app = open_page("overview")
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert numbers["Datasets converted"] == f"2 of {len(card_ids())}"
+    assert numbers["Frames"] == "19"
+    assert numbers["People"] == "28"
+    assert numbers["People left out"] == "34.9%"
+    assert numbers["Models measured"] == "2"
+    assert "people are left out, the card allows" in texts(app)
+
+
+def test_a_stopped_conversion_is_named_on_the_overview(small, tmp_path, monkeypatch):
+    log = tmp_path / ".log" / "mscoco-train"
+    log.mkdir(parents=True)
+    state = {"state": "queued", "frames": 0, "people": 0, "rejected": 0, "updated": time.time() - 900, "error": ""}
+    (log / "part_9.json").write_text(json.dumps(state), encoding="utf-8")
+    monkeypatch.setenv(settings.CATALOG, str(tmp_path))
+    app = open_page("overview")
+    assert not app.exception
+    assert "0 of 1 units done, then interrupted" in texts(app)
+
+
+def test_facets_filter_and_their_counts_follow(small):
+    app = open_page("datasets")
+    before = len(app.dataframe[0].value)
+    assert before == len(card_ids())
+    app.checkbox(key="cat_kind_synthetic").check().run()
+    shown = app.dataframe[0].value
+    assert set(shown["kind"]) == {"synthetic"}
+    label = app.checkbox(key="cat_state_converted").label
+    assert label == "converted :gray[1]"  # bedlam is the one converted source that is synthetic
+
+
+def test_a_filter_in_the_address_is_applied_at_once(small):
+    app = open_page("datasets", cat_state_converted="true")
+    assert app.dataframe[0].value["id"].tolist() == ["bedlam"]
+    assert app.checkbox(key="cat_state_converted").value
+
+
+def test_search_looks_into_names_and_pitfalls(small):
+    app = open_page("datasets", cat_search="COCO virtual camera")
+    assert "mscoco" in app.dataframe[0].value["id"].tolist()
+    app = open_page("datasets", cat_search="no such word anywhere")
+    assert "No source passes" in texts(app)
+
+
+def test_clicking_a_source_leads_to_its_card(small):
+    app = open_page("datasets", cat_state_converted="true")
+    key = next(name for name in app.session_state.to_dict() if str(name).startswith("cat_table_"))
+    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(0, "kind")]}}
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="card_id").value == "bedlam"
+
+
+@pytest.mark.parametrize("tab", ["Facts", "Pictures", "Distributions", "Left out"])
+def test_every_tab_of_a_card_runs(tab, small):
+    app = open_page("card", card_id="bedlam", card_tab=tab)
+    assert not app.exception
+    assert load_card("bedlam").licence.name in texts(app)
+
+
+def test_the_card_of_a_source_that_is_not_converted_says_how_to_convert_it(small):
+    app = open_page("card", card_id="ehf", card_tab="Distributions")
+    assert not app.exception
+    assert "ehps check ehf --raw DIR" in texts(app)
+
+
+def test_reshuffling_shows_the_frames_of_another_seed(small):
+    app = open_page("card", card_id="bedlam", card_tab="Pictures")
+    first = [image.proto.imgs[0].caption for image in app.get("image")]
+    assert len(first) == 14
+    again = open_page("card", card_id="bedlam", card_tab="Pictures")
+    assert [image.proto.imgs[0].caption for image in again.get("image")] == first
+    app.button(key="card_reshuffle").click().run()
+    second = [image.proto.imgs[0].caption for image in app.get("image")]
+    assert second != first
+    assert sorted(second) == sorted(first)
+
+
+@pytest.mark.parametrize("overlay", previews.OVERLAYS)
+def test_every_overlay_can_be_chosen(overlay, small):
+    app = open_page("card", card_id="mscoco", card_tab="Pictures", card_show="people", card_overlay=overlay)
+    assert not app.exception
+    assert len(app.get("image")) == 7
+    assert ("stand-in body" in texts(app)) == (overlay == "mesh")
+
+
+def test_a_card_may_forbid_pictures(small, monkeypatch):
+    card = load_card("bedlam")
+    closed = card.model_copy(update={"licence": card.licence.model_copy(update={"previews": False})})
+    monkeypatch.setattr(tiles, "load_card", lambda _: closed)
+    app = open_page("card", card_id="bedlam", card_tab="Pictures")
+    assert not app.get("image")
+    assert "does not allow pictures" in texts(app)
+
+
+def test_the_matrix_has_models_by_protocols_and_no_mean_over_holes(small):
+    app = open_page("benchmark")
+    shown = app.dataframe[0].value
+    assert list(shown.index) == ["alpha", "beta"]
+    assert [upper for upper, _ in shown.columns] == ["BEDLAM val", "EHF"]
+    assert "MPE needs all of its 5 protocols; measured here: 1." in texts(app)
+
+
+def test_a_measure_in_the_address_chooses_the_columns(small):
+    app = open_page("benchmark", bench_measure="PA-PVE")
+    assert app.segmented_control(key="bench_part_PA-PVE").value == "all"
+    app = open_page("benchmark", **{"bench_measure": "PA-PVE", "bench_part_PA-PVE": "hands"})
+    assert not app.exception
+    assert {lower.strip("\N{ZERO WIDTH SPACE}") for _, lower in app.dataframe[0].value.columns} == {
+        "PA-PVE hands \N{DOWNWARDS ARROW}"
+    }
+
+
+def test_a_chosen_cell_shows_counts_and_the_worst_people(small):
+    app = open_page("benchmark")
+    key = next(name for name in app.session_state.to_dict() if str(name).startswith("bench_matrix_"))
+    heading = app.dataframe[0].value.columns[1][1]
+    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(1, heading)]}}
+    app.run()
+    assert not app.exception
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert (numbers["Asked"], numbers["Answered"], numbers["Missing"]) == ("6", "4", "2")
+    assert "beta on EHF: PVE" in texts(app)
+    assert len(app.get("image")) == 4
+    assert load_card("bedlam").licence.name in texts(app)
+
+
+def test_a_damaged_result_becomes_a_sentence(empty):
+    path = empty / "results" / "m" / "r" / "ehf.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}", encoding="utf-8")
+    app = open_page("benchmark")
+    assert not app.exception
+    assert "ehf.json" in app.error[0].value
+
+
+def test_the_server_listens_on_this_machine_only_and_gets_its_folders(tmp_path, monkeypatch):
+    called = {}
+
+    def execve(_, arguments, variables):
+        called.update(flags=set(arguments), variables=variables)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execve", execve)
+    with pytest.raises(SystemExit):
+        launch.launch(tmp_path / "data", tmp_path / "results", 1234, headless=True)
+    assert {"--server.address=127.0.0.1", "--server.port=1234", "--server.headless=true"} <= called["flags"]
+    assert called["variables"][settings.CATALOG] == str(tmp_path / "data")
+    assert called["variables"][settings.RESULTS] == str(tmp_path / "results")

@@ -1,0 +1,101 @@
+"""Labels are drawn where they lie in the picture."""
+
+import cv2
+import numpy as np
+import pytest
+
+from ehps.body.models import ENVIRONMENT
+from ehps.dashboard import previews, queries
+from ehps.shards.catalog import build_catalog, open_catalog
+from ehps.shards.codec import sample_key
+from ehps.shards.picture import encode_png
+from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
+from ehps.shards.writer import UnitWriter
+
+WIDTH, HEIGHT = 1200, 600
+BOX = np.array([700.0, 100.0, 900.0, 500.0])
+
+
+def decoded(tile: previews.Tile) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(tile.data, np.uint8), cv2.IMREAD_COLOR_RGB).astype(int)
+
+
+def rows(tree, query, dataset, limit):
+    with open_catalog(tree.catalog if hasattr(tree, "catalog") else tree) as connection:
+        cursor = connection.cursor()
+        cursor.execute("USE ehps")
+        return query(cursor, dataset, 0, limit).to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """A black picture with a white square where the box of its one person is, and keypoints on the square's corners."""
+    out = tmp_path_factory.mktemp("marked")
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    x0, y0, x1, y1 = BOX.astype(int)
+    pixels[y0 : y1 + 1, x0 : x1 + 1] = 255
+    person = Person(
+        provenance=Provenance(file="f", row="0"),
+        labels=Labels(keypoints_2d="measured"),
+        keypoints_2d=np.array([[x0, y0, 1], [x1, y1, 1], *[[0, 0, 0]] * 15], float),
+        keypoints_2d_convention="coco_17",
+        bbox_xyxy=BOX,
+    )
+    frame = Frame(key="f", image=b"", width=WIDTH, height=HEIGHT, people=(person,), camera=Camera())
+    with UnitWriter(out, "marked", "train", "unit", meta={}) as writer:
+        writer.write(frame, sample_key("marked", "train", "f"), encode_png(pixels), "png")
+        writer.commit({})
+    build_catalog(out)
+    return out
+
+
+def test_a_frame_keeps_its_shape_and_content(marked):
+    row = rows(marked, queries.sample_frames, "marked", 1)
+    tile = decoded(previews.frame_tiles(marked, row, "none", 1.0)[0])
+    assert tile.shape == (previews.FRAME_HEIGHTS[0], previews.FRAME_WIDTH, 3)
+    scale = previews.FRAME_WIDTH / WIDTH
+    top = (previews.FRAME_HEIGHTS[0] - HEIGHT * scale) / 2
+    ys, xs = np.nonzero(tile.min(axis=2) > 128)
+    found = np.array([xs.min(), ys.min(), xs.max(), ys.max()])
+    assert found == pytest.approx(BOX * scale + [0, top, 0, top], abs=1.5)
+
+
+@pytest.mark.parametrize("overlay", ["boxes", "keypoints"])
+def test_labels_meet_the_picture_in_a_person_tile(marked, overlay):
+    row = rows(marked, queries.sample_people, "marked", 1)
+    plain, drawn = (decoded(previews.person_tiles(marked, row, kind, 1.0)[0]) for kind in ("none", overlay))
+    ys, xs = np.nonzero(plain.min(axis=2) > 128)
+    square = np.array([xs.min(), ys.min(), xs.max(), ys.max()])
+    ys, xs = np.nonzero(np.abs(drawn - plain).max(axis=2) > 60)
+    assert np.array([xs.min(), ys.min(), xs.max(), ys.max()]) == pytest.approx(square, abs=4)
+
+
+def test_opacity_mixes_the_labels_with_the_picture(marked):
+    row = rows(marked, queries.sample_people, "marked", 1)
+    plain, half, full = (decoded(previews.person_tiles(marked, row, "boxes", o)[0]) for o in (0.0, 0.5, 1.0))
+    change = np.abs(full - plain).sum()
+    assert 0.3 * change < np.abs(half - plain).sum() < 0.7 * change
+
+
+def test_a_mesh_lies_on_its_person_and_nowhere_else(tree):
+    row = rows(tree, queries.sample_people, "bedlam", 1)
+    plain, drawn = (decoded(previews.person_tiles(tree.catalog, row, kind, 1.0)[0]) for kind in ("none", "mesh"))
+    changed = np.abs(drawn - plain).max(axis=2) > 25
+    height, width = changed.shape
+    ys, xs = np.nonzero(changed)
+    assert 0.03 < changed.mean() < 0.6
+    assert 0.05 * height < ys.min() < 0.25 * height
+    assert xs.min() > 0.03 * width
+    assert xs.max() < 0.97 * width
+
+
+def test_people_without_a_camera_get_no_mesh(marked):
+    row = rows(marked, queries.sample_people, "marked", 1)
+    plain, drawn = (decoded(previews.person_tiles(marked, row, kind, 1.0)[0]) for kind in ("none", "mesh"))
+    assert (plain == drawn).all()
+
+
+def test_without_models_of_the_user_the_stand_in_body_serves_and_is_named(monkeypatch, standin_dir):
+    monkeypatch.delenv(ENVIRONMENT)
+    assert previews.body_folder() == standin_dir
+    assert previews.uses_standin()
