@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .compat import SMPLESTX_RELEASED, Quirks, quirks_from_dict, quirks_to_dict
-from .smplestx import SIZES, NetworkSize, SmplestX
+from .smplestx import HEAD_DIM, SIZES, NetworkSize, SmplestX
 from .vit import ViT
 
 MODEL = "smplest-x"
@@ -198,7 +198,10 @@ def _size_of(
     if num_heads is None:
         raise CheckpointError(path, f"does not say how many heads its width {embed_dim} has", "pass num_heads")
     rate = stored.get("drop_path_rate", known.get("drop_path_rate", 0.0))
-    return NetworkSize(embed_dim, depth, num_heads, rate, dim_out)
+    layers = r"decoder\.transformer\.transformer\.layers\.(\d+)\."
+    decoder_depth = len({found[1] for key in weights if (found := re.match(layers, key))})
+    decoder_heads = weights["decoder.transformer.transformer.layers.0.0.fn.to_qkv.weight"].shape[0] // (3 * HEAD_DIM)
+    return NetworkSize(embed_dim, depth, num_heads, rate, dim_out, decoder_depth, decoder_heads)
 
 
 def _require_plain(value: Any, place: str) -> None:

@@ -27,14 +27,19 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+HEAD_DIM = 64  # of the decoder, whatever the width
+
+
 class NetworkSize(NamedTuple):
-    """The numbers that tell one SMPLest-X from another; heads and decoder depth are always the same."""
+    """The numbers that tell one SMPLest-X from another; the decoder of every published size is the same."""
 
     embed_dim: int
     depth: int
     num_heads: int
     drop_path_rate: float
     dim_out: int = 512
+    decoder_depth: int = 6
+    decoder_heads: int = 8
 
 
 # H is the released SMPLest-X; S, B and L are the encoders of SMPLer-X, that is, ViTPose's.
@@ -77,9 +82,9 @@ UNSUPERVISED = (
 
 
 class SelfAttention(nn.Module):
-    """Attention of all tokens to each other, 8 heads of 64 whatever the width."""
+    """Attention of all tokens to each other, heads of 64 whatever the width."""
 
-    def __init__(self, dim: int, num_heads: int = 8, head_dim: int = 64) -> None:
+    def __init__(self, dim: int, num_heads: int, head_dim: int = HEAD_DIM) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.to_qkv = nn.Linear(dim, 3 * num_heads * head_dim, bias=False)
@@ -92,9 +97,9 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention of the tokens to the patches, 8 heads of 64."""
+    """Attention of the tokens to the patches, heads of 64."""
 
-    def __init__(self, dim: int, num_heads: int = 8, head_dim: int = 64) -> None:
+    def __init__(self, dim: int, num_heads: int, head_dim: int = HEAD_DIM) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.to_kv = nn.Linear(dim, 2 * num_heads * head_dim, bias=False)
@@ -138,10 +143,9 @@ class PreNorm(nn.Module):
 class DecoderLayer(nn.ModuleList):
     """Self-attention, cross-attention and feed-forward, each added to its input; a list, as the files name them."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(
-            [PreNorm(dim, SelfAttention(dim)), PreNorm(dim, CrossAttention(dim)), PreNorm(dim, FeedForward(dim))]
-        )
+    def __init__(self, dim: int, num_heads: int) -> None:
+        attentions = SelfAttention(dim, num_heads), CrossAttention(dim, num_heads)
+        super().__init__([*(PreNorm(dim, attention) for attention in attentions), PreNorm(dim, FeedForward(dim))])
 
     def forward(
         self, x: Float[Tensor, "batch tokens dim"], context: Float[Tensor, "batch patches dim"], num_kept: int | None
@@ -154,11 +158,11 @@ class DecoderLayer(nn.ModuleList):
 
 
 class DecoderLayers(nn.Module):
-    """Six decoder layers, of which the last goes on with the task tokens only."""
+    """Decoder layers, of which the last goes on with the task tokens only."""
 
-    def __init__(self, dim: int, depth: int = 6) -> None:
+    def __init__(self, dim: int, depth: int, num_heads: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer(dim) for _ in range(depth))
+        self.layers = nn.ModuleList(DecoderLayer(dim, num_heads) for _ in range(depth))
 
     def forward(
         self, x: Float[Tensor, "batch tokens dim"], context: Float[Tensor, "batch patches dim"], num_kept: int
@@ -172,11 +176,11 @@ class DecoderLayers(nn.Module):
 class TokenTransformer(nn.Module):
     """The decoder's transformer; ``pos_embedding`` is one vector for all tokens."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, depth: int, num_heads: int) -> None:
         super().__init__()
         self.to_token_embedding = nn.Linear(NUM_TASK_TOKENS, dim)
         self.pos_embedding = nn.Parameter(torch.randn(1, 1, dim))
-        self.transformer = DecoderLayers(dim)
+        self.transformer = DecoderLayers(dim, depth, num_heads)
 
     def forward(
         self, tasks: Float[Tensor, "batch tasks dim"], patches: Float[Tensor, "batch patches dim"]
@@ -189,12 +193,12 @@ class TokenTransformer(nn.Module):
 class Decoder(nn.Module):
     """Task tokens and feature map in, a ``Prediction`` out."""
 
-    def __init__(self, dim: int, dim_out: int) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
-        self.transformer = TokenTransformer(dim)
-        self.token_conv = nn.Linear(dim, dim_out)
+        self.transformer = TokenTransformer(size.embed_dim, size.decoder_depth, size.decoder_heads)
+        self.token_conv = nn.Linear(size.embed_dim, size.dim_out)
         for name, head in HEADS.items():
-            self.add_module(f"dec_{name}", nn.Linear((head.last - head.first) * dim_out, head.num_outputs))
+            self.add_module(f"dec_{name}", nn.Linear((head.last - head.first) * size.dim_out, head.num_outputs))
 
     def forward(
         self, tasks: Float[Tensor, "batch tasks dim"], features: Float[Tensor, "batch dim 16 12"]
@@ -242,7 +246,7 @@ class SmplestX(nn.Module):
             drop_path_rate=size.drop_path_rate,
             checkpoint_blocks=checkpoint_blocks,
         )
-        self.decoder = Decoder(size.embed_dim, size.dim_out)
+        self.decoder = Decoder(size)
         for name in UNSUPERVISED:
             self.get_submodule(name).requires_grad_(False)
         # Off the meta device even when the weights are on it, since no file brings these numbers.

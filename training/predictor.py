@@ -1,0 +1,158 @@
+"""From a checkpoint to a callable that poses the people in boxes: what the benchmark scores and pictures show.
+
+People need only ``bbox_xyxy`` (padded, px of the picture) and ``image()`` (RGB); answers carry ``vertices``. Meshes are
+in the camera space of their crop (x right, y down, z forward, metres; focal length 5000 at 256 x 192), and ``K`` is the
+camera under which they lie on the person in the whole picture. Crops are made as in training, without augmentation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..body.hands import to_absolute
+from ..body.joints import POSE_PARTS
+from ..errors import CheckpointError
+from .augment import NO_AUGMENTATION
+from .checkpoint import load_checkpoint, network_from_state
+from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box, cut, reduction_for, shrunk, shrunk_by
+from .outputs import Outputs, body_outputs, picture_intrinsics
+from .ranks import device_named
+from .recipes import Recipe
+from .run_record import latest_checkpoint
+from .smplestx import SmplestX
+from .smplx_layer import load_body_layer
+from .start import random_network
+from .stream import float_images
+
+BATCH_SIZE = 16
+MIN_BOX = 1.0  # px; smaller boxes hold nobody
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PredictedPerson:
+    """One posed person in the camera space of the crop."""
+
+    vertices: Float[np.ndarray, "10475 3"]  # m
+    joints_3d: Float[np.ndarray, "144 3"]  # m
+    parameters: dict[str, np.ndarray]  # names of smplx, axis-angle; hands are absolute
+    K: Float[np.ndarray, "3 3"]  # px of the whole picture
+
+
+class Predictor:
+    """A network with the whole body model behind it; call it with people, get one answer each."""
+
+    def __init__(
+        self,
+        network: SmplestX,
+        device: str = "auto",
+        *,
+        name: str = "smplest-x",
+        revision: str = "unsaved",
+        trained_on: Sequence[str] = (),
+    ) -> None:
+        """``name`` and ``revision`` are those of its results, ``trained_on`` the ids of its sources."""
+        self.name, self.revision, self.trained_on = name, revision, tuple(trained_on)
+        self.device = torch.device(device_named(device))
+        self.network = network.to(self.device).eval()
+        self.body = load_body_layer(mesh=True).to(self.device)
+
+    def __call__(self, people: Sequence[Any]) -> list[PredictedPerson | None]:
+        """Return the posed people; None for a box outside of its picture."""
+        cuts = [self._cut(person) for person in people]
+        there = [i for i, found in enumerate(cuts) if found is not None]
+        answers: list[PredictedPerson | None] = [None] * len(cuts)
+        for start in range(0, len(there), BATCH_SIZE):
+            part = there[start : start + BATCH_SIZE]
+            for i, answer in zip(part, self._pose([cuts[i] for i in part]), strict=True):
+                answers[i] = answer
+        return answers
+
+    def _cut(self, person: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the crop and the box that it shows, None where the box holds nothing of the picture."""
+        picture = person.image()
+        height, width = picture.shape[:2]
+        box = crop_box(np.asarray(person.bbox_xyxy, np.float64), width, height)
+        if box is None or box[2:].min() < MIN_BOX:
+            return None
+        size = FULL_SIZE if self.network.quirks.nearest_halving else HALF_SIZE
+        reduction = 1 if self.network.quirks.nearest_halving else reduction_for(box, size)
+        small = shrunk(picture, reduction)
+        affine = crop_affine(box, size, NO_AUGMENTATION, width)
+        return cut(small, affine, size, shrunk_by(small, width, height, reduction)), box
+
+    @torch.inference_mode()
+    def _pose(self, cuts: list[tuple[np.ndarray, np.ndarray]]) -> list[PredictedPerson]:
+        """Return the posed people of some crops."""
+        crops = torch.from_numpy(np.stack([crop for crop, _ in cuts])).permute(0, 3, 1, 2).to(self.device)
+        images = float_images(crops, torch.ones(len(cuts), 3, device=self.device))
+        outputs = body_outputs(self.network(images), self.body)
+        cameras = picture_intrinsics(torch.from_numpy(np.stack([box for _, box in cuts]))).numpy()
+        return answers_of(outputs, cameras)
+
+
+def answers_of(outputs: Outputs, cameras: Float[np.ndarray, "people 3 3"]) -> list[PredictedPerson]:
+    """Return posed people one by one."""
+    assert outputs.vertices is not None, "a predictor poses whole meshes"
+    pose = _numpy(outputs.pose())
+    betas, expression, transl = (_numpy(values) for values in (outputs.betas, outputs.expression, outputs.transl))
+    vertices, joints = _numpy(outputs.vertices), _numpy(outputs.joints_smplx)
+    return [
+        PredictedPerson(
+            vertices=vertices[i],
+            joints_3d=joints[i],
+            parameters=_named(pose[i]) | {"betas": betas[i], "expression": expression[i], "transl": transl[i]},
+            K=cameras[i],
+        )
+        for i in range(len(pose))
+    ]
+
+
+def _named(pose: Float[np.ndarray, "53 3"]) -> dict[str, np.ndarray]:
+    """Return the rotations by the names of ``smplx``, hands made absolute."""
+    return {
+        "global_orient": pose[0],
+        "body_pose": pose[1 : POSE_PARTS["body"].stop],
+        "left_hand_pose": to_absolute(pose[POSE_PARTS["left_hand"]], "left"),
+        "right_hand_pose": to_absolute(pose[POSE_PARTS["right_hand"]], "right"),
+        "jaw_pose": pose[POSE_PARTS["face"]][0],
+    }
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    """Return a tensor as an array."""
+    return values.cpu().numpy()
+
+
+def load_predictor(path: Path | str, device: str = "auto", *, num_heads: int | None = None) -> Predictor:
+    """Return the predictor of a checkpoint, ours or released, or of the newest checkpoint of a run's folder.
+
+    A running mean of the weights is used where training kept one. ``num_heads`` is asked for only where a released file
+    has an unknown width. Our checkpoints give the recipe's name and the step as revision, others their file's name.
+    """
+    path = Path(path)
+    if path.is_dir():
+        newest = latest_checkpoint(path)
+        if newest is None:
+            raise CheckpointError(path, "holds no checkpoint", "name a .pt file, or the folder that ehps train wrote")
+        path = newest
+    state = load_checkpoint(path)
+    state["network"] |= state.get("ema", {})
+    is_ours = "recipe" in state
+    return Predictor(
+        network_from_state(state, num_heads=num_heads, path=path),
+        device,
+        name=state["recipe"]["name"] if is_ours else path.name.partition(".")[0],
+        revision=f"step-{state['step']}" if is_ours else "released",
+        trained_on=state.get("trained_on", ()),
+    )
+
+
+def untrained_predictor(recipe: Recipe, seed: int | None = None, device: str = "auto") -> Predictor:
+    """Return the predictor of a recipe before its first step: what training is compared with."""
+    return Predictor(random_network(recipe, seed), device, name=recipe.name, revision="untrained")

@@ -1,0 +1,95 @@
+"""How a run is going: what its reports say, and the sums behind them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .ranks import mean_over_ranks
+from .recipes import Recipe
+from .stream import Batch
+from .throughput import utilisation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """One report of a run."""
+
+    step: int  # steps done
+    steps: int
+    people: int  # seen so far, over all ranks
+    loss: float  # mean over the steps since the last report
+    losses: dict[str, float]  # the terms whose sum it is
+    lr: float
+    grad_norm: float
+    people_per_s: float
+    mfu: float | None  # share of the GPU's arithmetic that is used, see throughput; None where its peak is unknown
+    data_wait: float  # share of the time in which the loop waited for data
+    eta_s: float
+    members: dict[str, int]  # people of each member of the mixture since the last report, on this rank
+
+    def __str__(self) -> str:
+        """Return the report as one line for a terminal."""
+        terms = " ".join(f"{name} {value:.3g}" for name, value in self.losses.items())
+        minutes, seconds = divmod(round(self.eta_s), 60)
+        used = "" if self.mfu is None else f"  mfu {self.mfu:.0%}"
+        return (
+            f"step {self.step}/{self.steps}  loss {self.loss:.4g}  lr {self.lr:.2g}  "
+            f"{self.people_per_s:.1f} people/s{used}  data wait {self.data_wait:.0%}  "
+            f"eta {minutes}:{seconds:02d}  |  {terms}"
+        )
+
+
+class Window:
+    """Sums over the steps since the last report."""
+
+    def __init__(self, device_name: str, num_devices: int) -> None:
+        self.device_name, self.num_devices = device_name, num_devices
+        self._restart()
+
+    def _restart(self) -> None:
+        """Begin to count anew."""
+        self.began, self.waited, self.parts = time.perf_counter(), 0.0, 0
+        self.sums: dict[str, Tensor] = {}
+        self.members: Counter[str] = Counter()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time inside as waiting for data."""
+        began = time.perf_counter()
+        yield
+        self.waited += time.perf_counter() - began
+
+    def add(self, losses: dict[str, Tensor], batch: Batch) -> None:
+        """Count one part of a step; losses stay on their device."""
+        for name, loss in losses.items():
+            self.sums[name] = self.sums.get(name, 0) + loss.detach()
+        self.parts += 1
+        self.members.update(batch.members)
+
+    def status(self, recipe: Recipe, step: int, lr: float, grad_norm: float) -> Status:
+        """Return the report of the window, and begin the next."""
+        means = mean_over_ranks(torch.stack(list(self.sums.values())) / self.parts).tolist()
+        seconds = time.perf_counter() - self.began
+        steps = self.parts / recipe.accumulate
+        rate = steps * recipe.batch_size / seconds
+        status = Status(
+            step=step,
+            steps=recipe.steps,
+            people=step * recipe.batch_size,
+            loss=sum(means),
+            losses=dict(zip(self.sums, means, strict=True)),
+            lr=lr,
+            grad_norm=grad_norm,
+            people_per_s=rate,
+            mfu=utilisation(recipe.network, rate / self.num_devices, self.device_name),
+            data_wait=self.waited / seconds,
+            eta_s=(recipe.steps - step) * seconds / steps,
+            members=dict(self.members),
+        )
+        self._restart()
+        return status

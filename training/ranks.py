@@ -1,0 +1,78 @@
+"""Processes that train together: one under plain Python, one a GPU under ``torchrun``."""
+
+import os
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class Ranks(NamedTuple):
+    """Where this process stands among those that train together."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether this rank computes on a GPU."""
+        return self.device.type == "cuda"
+
+    @property
+    def device_name(self) -> str:
+        """The model of the GPU, or of the processor."""
+        return torch.cuda.get_device_name(self.device) if self.is_cuda else platform.processor() or platform.machine()
+
+
+def device_named(name: str) -> str:
+    """Return cpu or cuda for a name that may be auto: the GPU where there is one."""
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def join_ranks(device: str, cpu_threads: int | None = None) -> Ranks:
+    """Return this process's place; under ``torchrun`` it first meets the others.
+
+    On the processor the arithmetic uses ``cpu_threads`` threads; None leaves the choice to torch.
+    """
+    kind = device_named(device)
+    if cpu_threads and kind == "cpu":
+        torch.set_num_threads(cpu_threads)
+    if "RANK" not in os.environ:
+        return Ranks(0, 1, torch.device(kind))
+    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    place = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(place)
+    return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), place)
+
+
+def leave_ranks(ranks: Ranks) -> None:
+    """Part from the other ranks."""
+    if ranks.world_size > 1:
+        torch.distributed.destroy_process_group()
+
+
+def wrapped(network: nn.Module, ranks: Ranks, *, compiles: bool) -> nn.Module:
+    """Return the network, compiled where asked for, whose gradients are averaged over the ranks."""
+    model = torch.compile(network) if compiles else network
+    if ranks.world_size == 1:
+        return model
+    return DistributedDataParallel(model, [ranks.device] if ranks.is_cuda else None)
+
+
+def averaging(model: nn.Module, *, now: bool) -> AbstractContextManager[None]:
+    """Return the context of a backward pass after which gradients are averaged over the ranks, or not yet."""
+    return nullcontext() if now or not isinstance(model, DistributedDataParallel) else model.no_sync()
+
+
+def mean_over_ranks(values: Tensor) -> Tensor:
+    """Return the mean of a tensor over the ranks; every rank must ask at the same time."""
+    if torch.distributed.is_initialized():
+        values = values.clone()
+        torch.distributed.all_reduce(values)
+        values /= torch.distributed.get_world_size()
+    return values
