@@ -93,7 +93,7 @@ def test_a_released_checkpoint_keeps_its_own_crops(golden_dir, picture):
 
 
 def test_an_untrained_network_is_the_same_for_the_same_seed(picture):
-    recipe = get_recipe("demo", ["network.embed_dim=16", "network.depth=1", "network.dim_out=8"])
+    recipe = get_recipe("demo", ["network.embed_dim=24", "network.depth=1", "network.dim_out=8"])
     answers = [untrained_predictor(recipe, seed, "cpu")(people(picture, [10.0, 20, 110, 200]))[0] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(answers[0].vertices, answers[1].vertices)
     assert not np.allclose(answers[0].vertices, answers[2].vertices)
