@@ -1,11 +1,21 @@
 """Fixtures that every room uses."""
 
+import atexit
 import os
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@atexit.register
+def _hush_leak_lists() -> None:
+    """Keep nanobind from ending every run with the list of DuckDB types that beartype's caches still hold.
+
+    Registered first, so it runs after every other exit handler; whatever those print is still seen.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 @pytest.fixture(scope="session")
