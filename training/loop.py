@@ -91,7 +91,7 @@ def train(
                 (total / recipe.accumulate).backward()
             window.add(losses, batch)
         norm = torch.nn.utils.clip_grad_norm_(trained, recipe.clip or math.inf)
-        require_finite(norm, "gradient", step, batch)
+        require_finite(norm, "gradient", step, batch)  # pyright: ignore[reportPossiblyUnboundVariable] a batch has parts
         optimiser.step()
         optimiser.zero_grad()
         update_average(average, network, recipe.ema)

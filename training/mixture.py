@@ -150,9 +150,9 @@ def select(member: Member, out: Path) -> Selection:
     labelled = ", ".join(f"label_{part} IS NOT NULL AS {part}" for part in PARTS)
     sql = f"SELECT person_id, bbox_x0 IS NOT NULL AS has_box, {labelled} {source} ORDER BY person_id"
     found = query(out, sql, [member.dataset, member.split])
-    boxed = found[found["has_box"]]
-    counts = {part: int(boxed[part].sum()) for part in PARTS}
-    return Selection(member, boxed["person_id"].to_numpy(np.int64), len(found) - len(boxed), counts)
+    has_box = found["has_box"].to_numpy(bool)
+    counts = {part: int(found[part].to_numpy(bool)[has_box].sum()) for part in PARTS}
+    return Selection(member, found["person_id"].to_numpy(np.int64)[has_box], int((~has_box).sum()), counts)
 
 
 def shares_of(mixture: Mixture, members: Sequence[Member], sizes: Sequence[int]) -> list[float]:

@@ -36,9 +36,12 @@ class Picks(NamedTuple):
 
 @runtime_checkable
 class Order(Protocol):
-    """A training order; ``length`` is None where it never ends."""
+    """A training order."""
 
-    length: int | None
+    @property
+    def length(self) -> int | None:
+        """Positions of the order, None where it never ends."""
+        ...
 
     def at(self, positions: Int[np.ndarray, " positions"]) -> Picks:
         """Return who stands at each position."""

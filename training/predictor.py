@@ -65,11 +65,11 @@ class Predictor:
     def __call__(self, people: Sequence[Any]) -> list[PredictedPerson | None]:
         """Return the posed people; None for a box outside of its picture."""
         cuts = [self._cut(person) for person in people]
-        there = [i for i, found in enumerate(cuts) if found is not None]
+        there = [(i, found) for i, found in enumerate(cuts) if found is not None]
         answers: list[PredictedPerson | None] = [None] * len(cuts)
         for start in range(0, len(there), BATCH_SIZE):
             part = there[start : start + BATCH_SIZE]
-            for i, answer in zip(part, self._pose([cuts[i] for i in part]), strict=True):
+            for (i, _), answer in zip(part, self._pose([found for _, found in part]), strict=True):
                 answers[i] = answer
         return answers
 

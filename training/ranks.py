@@ -58,10 +58,11 @@ def leave_ranks(ranks: Ranks) -> None:
 
 def wrapped(network: nn.Module, ranks: Ranks, *, compiles: bool) -> nn.Module:
     """Return the network, compiled where asked for, whose gradients are averaged over the ranks."""
-    model = torch.compile(network) if compiles else network
+    if compiles:
+        network.compile()
     if ranks.world_size == 1:
-        return model
-    return DistributedDataParallel(model, [ranks.device] if ranks.is_cuda else None)
+        return network
+    return DistributedDataParallel(network, [ranks.device] if ranks.is_cuda else None)
 
 
 def averaging(model: nn.Module, *, now: bool) -> AbstractContextManager[None]:

@@ -155,7 +155,7 @@ def _joints_2d(
 
 def _zeroed(joints: Float[np.ndarray, "137 d"]) -> tuple[Float[np.ndarray, "137 d"], Bool[np.ndarray, "137"]]:
     """Return joints with zeros where a coordinate is not finite, and which joints are whole."""
-    known = np.isfinite(joints).all(axis=1)
+    known = np.asarray(np.isfinite(joints).all(axis=1))
     return np.where(known[:, None], joints, 0.0), known
 
 
@@ -259,7 +259,7 @@ def training_rows(
     # Depth counts from the pelvis; where that is unknown, nothing is too near or too far.
     from_pelvis = root[:, 2:] * labels.has_3d[SUPERVISION_PELVIS]
     depth = (from_pelvis / (DEPTH_SPAN / 2) + 1) / 2 * GRID_DEPTH
-    is_inside = truncation_mask(np.concatenate([grid, depth], axis=1), quirks)
+    is_inside = np.asarray(truncation_mask(np.concatenate([grid, depth], axis=1), quirks), bool)
     targets = {
         "pose": labels.pose,
         "betas": labels.betas,
