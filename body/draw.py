@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from .joints import FINGERS, SMPLX_JOINTS, SMPLX_PARENTS
 from .raster import fragments
-from .standin_colors import standin_vertex_colors as standin_vertex_colors
 
 Image = UInt8[np.ndarray, "height width 3"]
 Picture = UInt8[np.ndarray, "_ _ 3"]  # of any size

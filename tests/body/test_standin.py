@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ehps.body import standin
 from ehps.body.hands import LEFT_HAND_MEAN
 from ehps.body.joints import SMPLX_INDEX, SMPLX_JOINTS
 from ehps.body.posing import PosingModel
 from ehps.body.rotations import axis_angle_to_matrix
-from ehps.body.standin_figure import grow_figure
+from ehps.body.standin import build as standin
+from ehps.body.standin.figure import grow_figure
 from ehps.body.unpickling import load_pickle
 
 smplx = pytest.importorskip("smplx")

@@ -18,8 +18,7 @@ from ehps.body.joints import SMPLX_INDEX
 from ehps.body.keypoints import CONVENTIONS
 from ehps.body.posing import PosingModel
 from ehps.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from ehps.body.standin import standin_dir
-from ehps.body.standin_colors import standin_vertex_colors
+from ehps.body.standin import standin_dir, standin_vertex_colors
 
 Parameters = dict[str, np.ndarray]
 _BATCH = 16  # people posed at once: 10,475 vertices each

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from .standin_rig import Parts, is_hand, is_part, mouth_line_distance, smooth_step
-from .standin_skeleton import joint_positions
+from .rig import Parts, is_hand, is_part, mouth_line_distance, smooth_step
+from .skeleton import joint_positions
 
 Field = Float[np.ndarray, "vertices 3"]
 NUM_SHAPE, NUM_EXPRESSION = 300, 100

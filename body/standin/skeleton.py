@@ -9,7 +9,7 @@ import re
 import numpy as np
 from jaxtyping import Float
 
-from .joints import NUM_KINEMATIC_JOINTS, SMPLX_JOINTS
+from ..joints import NUM_KINEMATIC_JOINTS, SMPLX_JOINTS
 
 SPINE = {
     "pelvis": (0.0, -0.350, 0.012),

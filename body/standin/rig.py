@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import nnls
 
-from .joints import FINGERS, SMPLX_PARENTS
-from .standin_head import MOUTH_HALF, ORIGIN, mouth_elevation
-from .standin_skeleton import JOINTS, joint_positions
+from ..joints import FINGERS, SMPLX_PARENTS
+from .head import MOUTH_HALF, ORIGIN, mouth_elevation
+from .skeleton import JOINTS, joint_positions
 
 Vertices = Float[np.ndarray, "vertices 3"]
 Parts = np.ndarray  # the name of the part of each vertex

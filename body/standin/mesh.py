@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Bool, Float, Int
 
-from .standin_solid import Solid
+from .solid import Solid
 
 Loop = list[int]
 

@@ -21,12 +21,12 @@ import platformdirs
 import scipy.sparse
 from jaxtyping import Float
 
-from .hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN
-from .joints import SMPLX_PARENTS
-from .standin_face import contour_landmarks, inner_landmarks
-from .standin_figure import Figure, coarse_map, grow_figure
-from .standin_rig import INDEX, is_part, joint_regressor, pose_directions, skinning_weights
-from .standin_shape import (
+from ..hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN
+from ..joints import SMPLX_PARENTS
+from .face import contour_landmarks, inner_landmarks
+from .figure import Figure, coarse_map, grow_figure
+from .rig import INDEX, is_part, joint_regressor, pose_directions, skinning_weights
+from .shape import (
     GENDERS,
     NUM_EXPRESSION,
     NUM_SHAPE,
@@ -37,7 +37,7 @@ from .standin_shape import (
     shape_fields,
     stacked,
 )
-from .standin_skeleton import JOINTS, hand_parents
+from .skeleton import JOINTS, hand_parents
 
 SHIFT = np.array([0.003, 0.0, 0.0])  # as in the real models the pelvis is not at the origin, not even sideways
 MANO_WRIST = np.array([0.090, 0.006, 0.006])  # where the root of the right MANO hand rests
@@ -73,7 +73,7 @@ def standin_dir() -> Path:
 def standin_version() -> str:
     """Return ten digits that change whenever the code that makes the stand-in changes."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("standin*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:10]
 

@@ -77,7 +77,7 @@ class Wardrobe:
 @lru_cache(maxsize=2)
 def wardrobe(kind: str) -> Wardrobe:
     """Return the wardrobe of `smplx` or `smpl`, read from the stand-in's folder."""
-    from .standin import standin_dir
+    from .build import standin_dir
 
     with np.load(standin_dir() / f"{kind}_parts.npz", allow_pickle=False) as file:
         return Wardrobe(file["vertices"].astype(float), file["parts"])

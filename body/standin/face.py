@@ -7,7 +7,7 @@ has the row order of `smplx`: rows 0..39 for a head turned 0..39 degrees to its 
 import numpy as np
 from jaxtyping import Float, Int
 
-from .standin_head import ORIGIN
+from .head import ORIGIN
 
 Landmarks = tuple[Int[np.ndarray, "*points"], Float[np.ndarray, "*points 3"]]
 # Positions seen from the front (x to the person's left, y up), metres, for the left half.

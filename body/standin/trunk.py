@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .standin_mesh import Loop, Mesh, frame_ring, relax, split_edges
-from .standin_skeleton import LEFT_SIDE
-from .standin_solid import Primitive, Solid, chain, ellipsoid
+from .mesh import Loop, Mesh, frame_ring, relax, split_edges
+from .skeleton import LEFT_SIDE
+from .solid import Primitive, Solid, chain, ellipsoid
 
 BODY_VERTICES, COLUMNS, SOLE = 3896, 32, -1.322
 # Rings of the trunk from the neck down: height, half breadth, half depth, middle in depth, rise of the front.

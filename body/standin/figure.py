@@ -8,14 +8,14 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from .posing import smplx_vertex_ids
-from .standin_face import first_hits
-from .standin_hand import HAND_VERTICES, WRIST_LOOP, build_hand
-from .standin_head import EYE, EYE_RADIUS, ORIGIN, build_coarse_head, build_head
-from .standin_mesh import Mesh, vertex_normals
-from .standin_rig import Parts, is_part
-from .standin_skeleton import LEFT_SIDE, joint_positions
-from .standin_trunk import BODY_VERTICES, SOLE, build_body
+from ..posing import smplx_vertex_ids
+from .face import first_hits
+from .hand import HAND_VERTICES, WRIST_LOOP, build_hand
+from .head import EYE, EYE_RADIUS, ORIGIN, build_coarse_head, build_head
+from .mesh import Mesh, vertex_normals
+from .rig import Parts, is_part
+from .skeleton import LEFT_SIDE, joint_positions
+from .trunk import BODY_VERTICES, SOLE, build_body
 
 FINGER_ORDER = ("thumb", "index", "middle", "ring", "pinky")
 

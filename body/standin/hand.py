@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from .standin_mesh import Loop, Mesh, frame_ring, relax, split_edges
-from .standin_skeleton import LEFT_FINGERS
-from .standin_solid import Solid, round_cone
+from .mesh import Loop, Mesh, frame_ring, relax, split_edges
+from .skeleton import LEFT_FINGERS
+from .solid import Solid, round_cone
 
 HAND_VERTICES, WRIST_LOOP = 778, 16
 WRIST_HALF_AXES = (0.0200, 0.0275)  # height and breadth of the wrist, metres

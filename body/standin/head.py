@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from .standin_mesh import Loop, Mesh, frame_ring, split_edges
-from .standin_skeleton import LEFT_SIDE
-from .standin_solid import Primitive, Solid, chain, ellipsoid
-from .standin_trunk import neck_flesh
+from .mesh import Loop, Mesh, frame_ring, split_edges
+from .skeleton import LEFT_SIDE
+from .solid import Primitive, Solid, chain, ellipsoid
+from .trunk import neck_flesh
 
 HEAD_VERTICES, COARSE_HEAD_VERTICES = 5023, 1438
 COLUMNS, ROWS = 84, 54
