@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .output import emit_json
+
 
 class Form(StrEnum):
     """How the matrix is printed."""
@@ -14,6 +16,7 @@ class Form(StrEnum):
     csv = "csv"
     markdown = "markdown"
     latex = "latex"
+    json = "json"
 
 
 def print_table(
@@ -21,13 +24,19 @@ def print_table(
     measure: Annotated[
         list[str] | None, typer.Option("--measure", help="PVE, PA-PVE@hands, ...; repeat for more.")
     ] = None,
-    form: Annotated[Form, typer.Option("--format", "-f", help="How to print it.")] = Form.text,
+    form: Annotated[Form, typer.Option("--format", "-f", help="How to print it; json: one object a measured number.")] = Form.text,
     published: Annotated[bool, typer.Option(help="Show published numbers below (text and markdown).")] = True,
 ) -> None:
     """Print the benchmark matrix: models by protocols, each column's best marked.
 
     Example: ehps table --results RESULTS --measure PVE --format latex
     """
+    if form is Form.json:
+        from ..benchmark.results import load_results
+
+        rows = load_results(results).to_dict("records")
+        emit_json(row for row in rows if not measure or row["measure"] in measure)
+        return
     typer.echo(matrix_text(results, measure, form, published=published), nl=False)
 
 
