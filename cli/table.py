@@ -24,7 +24,7 @@ def print_table(
     measure: Annotated[
         list[str] | None, typer.Option("--measure", help="PVE, PA-PVE@hands, ...; repeat for more.")
     ] = None,
-    form: Annotated[Form, typer.Option("--format", "-f", help="How to print it; json: one object a measured number.")] = Form.text,
+    form: Annotated[Form, typer.Option("--format", "-f", help="json: one object a measured number.")] = Form.text,
     published: Annotated[bool, typer.Option(help="Show published numbers below (text and markdown).")] = True,
 ) -> None:
     """Print the benchmark matrix: models by protocols, each column's best marked.

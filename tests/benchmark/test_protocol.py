@@ -33,7 +33,7 @@ def test_the_protocols_that_come_along_are_sound(name):
 
 def test_a_protocol_is_told_in_plain_words():
     text = describe(load_protocol("bedlam_val"))
-    assert "Who: one person in 10 of bedlam val." in text
+    assert "Who: every person of bedlam val." in text
     assert "smplx, neutral, 11 betas" in text
     assert "the headline is PVE" in text
     assert "Boxes come from the ground truth and are enlarged 1.2 times." in text
