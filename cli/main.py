@@ -7,7 +7,7 @@ import typer
 
 from .. import __version__
 from ..errors import EhpsError
-from . import bench, card, catalog, check, convert, dash, demo, doctor, list_, mix, preview, sql, table, train
+from . import bench, card, catalog, check, convert, dash, demo, doctor, list_, mix, preview, sql, table, train, verify
 
 _EXAMPLES = """
 Examples:
@@ -56,6 +56,7 @@ app.command("check")(check.check_raw)
 app.command("convert")(convert.convert_raw)
 app.command("catalog")(catalog.rebuild_catalog)
 app.command("sql")(sql.run_sql)
+app.command("verify")(verify.verify_shards)
 app.add_typer(mix.app, name="mix")
 app.command("preview")(preview.preview_people)
 app.command("train")(train.train_recipe)

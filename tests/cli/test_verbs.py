@@ -81,6 +81,19 @@ def test_sql_cannot_reach_files(converted):
     assert isinstance(ehps("sql", "-c", converted / "data", "drop table people").exception, EhpsError)
 
 
+def test_verify_finds_a_flipped_byte(converted):
+    assert ehps("verify", "-c", converted / "data").exit_code == 0
+    shard = next((converted / "data" / "ochuman" / "val").rglob("*.tar"))
+    sound = shard.read_bytes()
+    try:
+        shard.write_bytes(sound[:700] + bytes([sound[700] ^ 1]) + sound[701:])
+        result = ehps("verify", "-c", converted / "data", "--json")
+        assert result.exit_code == 1
+        assert shard.name in json.loads(result.stdout)["problem"]
+    finally:
+        shard.write_bytes(sound)
+
+
 def test_preview_draws_a_sheet(converted):
     sheet = converted / "sheet.png"
     assert ehps("preview", "-c", converted / "data", "--out", sheet, "--overlay", "keypoints").exit_code == 0
