@@ -10,14 +10,17 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import pi
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from array_api_compat import array_namespace
 from jaxtyping import Float, Int
 
 from ..errors import BodyModelError, MissingExtraError
-from .rotations import axis_angle_to_matrix
+from .joints import SMPLX_INDEX
+from .rotations import Array, axis_angle_to_matrix
 from .unpickling import load_pickle
 
 _FILES = {
@@ -27,7 +30,7 @@ _FILES = {
     "mano": ("mano/MANO_{}.pkl",),
 }
 _NUM_SHAPE, _NUM_EXPRESSION = 300, 100  # columns of a full SMPL-X shapedirs
-_NECK = 12  # smplx turns the face contour by the yaw of this joint, not of the head
+NECK = SMPLX_INDEX["neck"]  # smplx turns the face contour by the yaw of this joint, not of the head
 
 PoseParameters = Mapping[str, np.ndarray]
 
@@ -40,7 +43,6 @@ class LandmarkTables:
     weights: Float[np.ndarray, "51 3"]
     contour_faces: Int[np.ndarray, "79 17 3"]
     contour_weights: Float[np.ndarray, "79 17 3"]
-    neck_chain: tuple[int, ...]  # the neck and its parents up to the root
 
 
 def model_path(model_dir: Path, kind: str, variant: str) -> Path:
@@ -86,9 +88,19 @@ class PosingModel:
         """Return the model of a gender (for MANO: ``left`` or ``right``) from the user's folder; cached."""
         return _load(Path(model_dir), kind, gender, num_betas)
 
+    def joint_basis(self) -> tuple[Float[np.ndarray, "joints 3"], Float[np.ndarray, "joints 3 components"]]:
+        """Return the joints that the template regresses to, and those of each shape direction; cached."""
+        return _joint_basis(self)
+
+    def landmark_vertices(self) -> Int[np.ndarray, " points"]:
+        """Return the vertices that define all of ``joints`` past the kinematic ones, ascending."""
+        tables = self.landmarks
+        corners = [] if tables is None else [tables.faces.ravel(), tables.contour_faces.ravel()]
+        return np.unique(np.concatenate([self.picks, *corners]))
+
     def rest_joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people joints 3"]:
         """Return the kinematic joints of the shaped, unposed bodies (metres, model space)."""
-        template, directions = _joint_basis(self)
+        template, directions = self.joint_basis()
         return template + np.einsum("jdc,pc->pjd", directions, self._components(parameters))
 
     def pelvis_offset(self, betas: Float[np.ndarray, "people components"]) -> Float[np.ndarray, "people 3"]:
@@ -121,7 +133,7 @@ class PosingModel:
             parts.append(self._skin(parameters, rotations, transforms, self._surface(self.picks)))
             return np.concatenate(parts, axis=1)
         tables = self.landmarks
-        rows = contour_rows(rotations, tables.neck_chain)
+        rows = contour_rows(transforms[:, NECK, :, :3])
         # One skinning call over every vertex that any landmark of any person may need.
         surface, lookup = _landmark_surface(self)
         vertices = self._skin(parameters, rotations, transforms, surface)
@@ -232,20 +244,16 @@ def _barycentric(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.einsum("...kc,...kcd->...kd", weights, corners)
 
 
-def contour_rows(
-    rotations: Float[np.ndarray, "people joints 3 3"], chain: tuple[int, ...]
-) -> Int[np.ndarray, " people"]:
-    """Return the row of the contour table for each person: the neck's yaw in the world, as smplx counts it.
+def contour_rows(neck: Array) -> Array:
+    """Return the row of the contour table for each neck's world rotation (..., 3, 3), as smplx counts the yaw.
 
-    Yaw in whole degrees, at most 39 to the one side, and rows 40 to 78 for the other (smplx, ``lbs.py``).
+    Rows 0 to 39 are whole degrees to one side, 40 to 78 those to the other; more is held at the last row of its side
+    (smplx, ``lbs.py``). Numpy arrays and torch tensors alike; no gradient comes back.
     """
-    relative = np.broadcast_to(np.eye(3), (len(rotations), 3, 3))
-    for joint in chain:
-        relative = rotations[:, joint] @ relative
-    sy = np.hypot(relative[:, 0, 0], relative[:, 1, 0])
-    degrees = np.round(-np.degrees(np.arctan2(-relative[:, 2, 0], sy))).astype(np.int64)
-    degrees = np.minimum(degrees, 39)
-    return np.where(degrees < -39, 78, np.where(degrees < 0, 39 - degrees, degrees))
+    xp = array_namespace(neck)
+    yaw = -xp.atan2(-neck[..., 2, 0], xp.hypot(neck[..., 0, 0], neck[..., 1, 0]))
+    degrees = xp.astype(xp.round(xp.clip(yaw * (180 / pi), None, 39.0)), xp.int64)
+    return xp.where(degrees < -39, xp.full_like(degrees, 78), xp.where(degrees < 0, 39 - degrees, degrees))
 
 
 @lru_cache(maxsize=16)
@@ -273,7 +281,7 @@ def _load(model_dir: Path, kind: str, gender: str, num_betas: int) -> PosingMode
         triangles=triangles,
         num_betas=num_betas,
         picks=_vertex_picks(kind),
-        landmarks=_landmark_tables(data, triangles, parents) if kind == "smplx" else None,
+        landmarks=_landmark_tables(data, triangles) if kind == "smplx" else None,
     )
 
 
@@ -286,9 +294,7 @@ def _joint_basis(model: PosingModel) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=16)
 def _landmark_surface(model: PosingModel) -> tuple[_Surface, np.ndarray]:
     """Return the surface of all vertices that joints() may need, and the table from vertex id to place in it."""
-    tables = model.landmarks
-    assert tables is not None
-    ids = np.unique(np.concatenate([model.picks, tables.faces.ravel(), tables.contour_faces.ravel()]))
+    ids = model.landmark_vertices()
     lookup = np.full(len(model.template), -1)
     lookup[ids] = np.arange(len(ids))
     return model._surface(ids), lookup
@@ -301,17 +307,13 @@ def _dense(matrix: np.ndarray) -> Float[np.ndarray, "rows columns"]:
     return np.asarray(matrix, np.float64)
 
 
-def _landmark_tables(data: Mapping[str, np.ndarray], triangles: np.ndarray, parents: tuple[int, ...]) -> LandmarkTables:
-    chain, joint = [], _NECK
-    while joint >= 0:
-        chain.append(joint)
-        joint = parents[joint]
+def _landmark_tables(data: Mapping[str, np.ndarray], triangles: np.ndarray) -> LandmarkTables:
+    """Return the tables of a SMPL-X file, triangles resolved to vertex ids."""
     return LandmarkTables(
         faces=triangles[data["lmk_faces_idx"].astype(np.int64)],
         weights=np.asarray(data["lmk_bary_coords"], np.float64),
         contour_faces=triangles[data["dynamic_lmk_faces_idx"].astype(np.int64)],
         contour_weights=np.asarray(data["dynamic_lmk_bary_coords"], np.float64),
-        neck_chain=tuple(chain),
     )
 
 

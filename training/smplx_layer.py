@@ -19,12 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..body.hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN
-from ..body.joints import SMPLX_INDEX
 from ..body.models import require_model_dir
-from ..body.posing import PosingModel
+from ..body.posing import NECK, PosingModel, contour_rows
 from ..body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-
-NECK = SMPLX_INDEX["neck"]
 
 
 class _PosedPoints(nn.Module):
@@ -61,8 +58,7 @@ class _PosedPoints(nn.Module):
 
     def _keep_shape(self, model: PosingModel, vertex_ids: np.ndarray) -> None:
         """Keep template, blend shapes and skinning of the chosen vertices, and the joints they would regress."""
-        joints = model.rest_joints({"betas": np.zeros((1, model.num_betas))})[0]
-        directions = np.einsum("jv,vdc->jdc", model.joint_regressor, model.shape_directions, optimize=True)
+        joints, directions = model.joint_basis()
         num_components = directions.shape[-1]
         self._keep("joint_template", joints)
         self._keep("joint_directions", directions.reshape(-1, num_components).T)
@@ -159,7 +155,7 @@ class _PosedPoints(nn.Module):
         self, points: Float[Tensor, "batch points 3"], neck: Float[Tensor, "batch 3 3"]
     ) -> Float[Tensor, "batch 17 3"]:
         """Return the face's outline as seen by the camera: the table's row for the neck's yaw in whole degrees."""
-        rows = contour_rows(neck)
+        rows = contour_rows(neck.detach())
         where = self.contour_corners[rows].unsqueeze(-1).expand(-1, -1, 3)
         corners = points.gather(1, where).unflatten(1, (-1, 3))
         return (self.contour_weights[rows].unsqueeze(-1) * corners).sum(2)
@@ -201,9 +197,7 @@ class JointLayer(_PosedPoints):
     """SMPL-X without the mesh: the body layer of training."""
 
     def __init__(self, model: PosingModel) -> None:
-        tables = model.landmarks
-        corners = [] if tables is None else [tables.faces.ravel(), tables.contour_faces.ravel()]
-        super().__init__(model, np.unique(np.concatenate([model.picks, *corners])))
+        super().__init__(model, model.landmark_vertices())
 
     def forward(
         self,
@@ -215,17 +209,6 @@ class JointLayer(_PosedPoints):
     ) -> tuple[Float[Tensor, "batch 144 3"], None]:
         """Return joints, metres, and no vertices; the arguments are those of ``outputs.BodyLayer``."""
         return self.posed(betas, expression, self.all_rotations(**rotations), transl)[0], None
-
-
-def contour_rows(neck: Float[Tensor, "batch 3 3"]) -> Tensor:
-    """Return the row of the contour table for the neck's world rotation, as ``smplx`` counts.
-
-    Rows 0 to 39 are whole degrees of yaw to one side, 40 to 78 those to the other; more is held at the last row.
-    """
-    cosine = torch.hypot(neck[:, 0, 0], neck[:, 1, 0])
-    degrees = -torch.rad2deg(torch.atan2(-neck[:, 2, 0], cosine)).detach()
-    degrees = degrees.clamp(max=39).round().to(torch.int64)
-    return torch.where(degrees < -39, 78, torch.where(degrees < 0, 39 - degrees, degrees))
 
 
 def load_body_layer(*, mesh: bool, directory: Path | None = None, gender: str = "neutral") -> SmplxLayer | JointLayer:

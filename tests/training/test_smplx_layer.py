@@ -5,8 +5,9 @@ import torch
 from smplx.lbs import find_dynamic_lmk_idx_and_bcoords
 
 from ehps.body.models import load_smplx_layer
+from ehps.body.posing import contour_rows
 from ehps.body.rotations import axis_angle_to_matrix
-from ehps.training.smplx_layer import JointLayer, SmplxLayer, contour_rows, load_body_layer
+from ehps.training.smplx_layer import JointLayer, SmplxLayer, load_body_layer
 
 PEOPLE = 4
 ROTATIONS = {"global_orient": (3,), "body_pose": (21, 3), "left_hand_pose": (15, 3), "right_hand_pose": (15, 3)}
