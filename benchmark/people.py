@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from ..body.posing import PARAMETER_NAMES
 from ..errors import RecordError, ShardError
 from ..shards.reader import PeopleIndex, StoredFrame, StoredPerson, iter_shards
 from ..shards.sidecar import sidecar_facts
 from .interface import BenchmarkPerson
 from .protocol import Protocol
-from .truth import PARAMETER_NAMES
 
 
 def benchmark_people(catalog_dir: Path, protocol: Protocol) -> Iterator[BenchmarkPerson]:

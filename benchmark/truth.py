@@ -10,23 +10,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from ..body import posing
 from ..body.posing import PosingModel
 from ..errors import RecordError
 from .interface import BenchmarkPerson, Pose
 from .protocol import Protocol
 
-# Of one person; betas and expression are as wide as the longest of the batch.
-_SHAPES: dict[str, tuple[int, ...]] = {
-    "global_orient": (3,),
-    "body_pose": (21, 3),
-    "left_hand_pose": (15, 3),
-    "right_hand_pose": (15, 3),
-    "jaw_pose": (3,),
-    "leye_pose": (3,),
-    "reye_pose": (3,),
-    "transl": (3,),
-}
-PARAMETER_NAMES = (*_SHAPES, "betas", "expression")
 _REQUIRED = ("global_orient", "body_pose", "betas")
 
 
@@ -61,14 +50,7 @@ def stack_parameters(people: Sequence[BenchmarkPerson]) -> dict[str, np.ndarray]
         absent = [name for name in _REQUIRED if name not in (person.parameters or {})]
         if absent:
             raise RecordError(person.person_key, ", ".join(absent), "given, because the truth is posed", "none")
-    given = [dict(person.parameters or {}) for person in people]
-    widths = {name: (max(len(own.get(name, ())) for own in given),) for name in ("betas", "expression")}
-    stacked = {name: np.zeros((len(people), *shape)) for name, shape in (_SHAPES | widths).items()}
-    for row, own in enumerate(given):
-        for name, value in own.items():
-            target = stacked[name][row]
-            target[: len(value)] = np.reshape(value, (-1, *target.shape[1:]))
-    return stacked
+    return posing.stack_parameters([person.parameters or {} for person in people])
 
 
 def _gender(person: BenchmarkPerson, protocol: Protocol) -> str:

@@ -7,7 +7,7 @@ tests compare with.
 """
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import pi
@@ -34,6 +34,19 @@ NECK = SMPLX_INDEX["neck"]  # smplx turns the face contour by the yaw of this jo
 
 PoseParameters = Mapping[str, np.ndarray]
 
+# Parameters of one person whose size every model shares; the body pose has 21 joints or more.
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "global_orient": (3,),
+    "body_pose": (21, 3),
+    "left_hand_pose": (15, 3),
+    "right_hand_pose": (15, 3),
+    "jaw_pose": (3,),
+    "leye_pose": (3,),
+    "reye_pose": (3,),
+    "transl": (3,),
+}
+PARAMETER_NAMES: tuple[str, ...] = (*_SHAPES, "betas", "expression")
+
 
 @dataclass(frozen=True)
 class LandmarkTables:
@@ -43,6 +56,25 @@ class LandmarkTables:
     weights: Float[np.ndarray, "51 3"]
     contour_faces: Int[np.ndarray, "79 17 3"]
     contour_weights: Float[np.ndarray, "79 17 3"]
+
+
+def stack_parameters(people: Sequence[Mapping[str, np.ndarray | None]]) -> dict[str, np.ndarray]:
+    """Return the parameters of several people with a leading people axis; a part that somebody lacks rests at zero.
+
+    Betas, expression and body pose are as wide as the widest of these people.
+    """
+
+    def widest(name: str) -> int:
+        return max((len(value) for own in people if (value := own.get(name)) is not None), default=0)
+
+    shapes = _SHAPES | {"body_pose": (max(21, widest("body_pose")), 3)}
+    shapes |= {name: (widest(name),) for name in ("betas", "expression")}
+    stacked = {name: np.zeros((len(people), *shape)) for name, shape in shapes.items()}
+    for name, rows in stacked.items():
+        for row, own in zip(rows, people, strict=True):
+            if (value := own.get(name)) is not None:
+                row[: len(value)] = value
+    return stacked
 
 
 def model_path(model_dir: Path, kind: str, variant: str) -> Path:
@@ -170,8 +202,8 @@ class PosingModel:
         for name, where in _POSE_SLOTS[self.kind].items():
             value = parameters.get(name)
             if value is not None:
-                part = np.asarray(value, np.float64).reshape(people, -1, 3)
-                pose[:, where] = part[:, : pose[:, where].shape[1]]
+                part = np.asarray(value, np.float64).reshape(people, -1, 3)[:, : where.stop - where.start]
+                pose[:, where.start : where.start + part.shape[1]] = part
         return pose
 
     def _transl(self, parameters: PoseParameters, people: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from ..body.assets import NUM_SMPLX_VERTICES
 from ..body.joints import NUM_BODY_JOINTS, NUM_KINEMATIC_JOINTS
 from ..body.models import model_fingerprint
-from ..body.posing import PosingModel, model_path
+from ..body.posing import PARAMETER_NAMES, PosingModel, model_path, stack_parameters
 from ..errors import BodyModelError
 from ..shards.record import Person
 
@@ -31,16 +31,6 @@ _FINGERS = {
     "right_hand_pose": np.r_[40:55, 71:76],
 }
 _REQUIRED = ("global_orient", "body_pose", "betas", "transl")
-_PARTS = {  # numbers of axis-angle vectors
-    "global_orient": 1,
-    "body_pose": 21,
-    "left_hand_pose": 15,
-    "right_hand_pose": 15,
-    "jaw_pose": 1,
-    "leye_pose": 1,
-    "reye_pose": 1,
-}
-
 Group = tuple[str, str, int, bool]  # body model, gender, number of betas, whether it is a kid
 
 
@@ -142,7 +132,7 @@ def _groups(people: Sequence[Person]) -> dict[Group, list[int]]:
 
 def _posed(people: Sequence[Person], model: PosingModel, is_kid: bool) -> Float[np.ndarray, "people 144 3"]:
     """Return the joints of people who share a model."""
-    posed = model.joints(_parameters(people, model.kind, is_kid))
+    posed = model.joints(_parameters(people, is_kid))
     if model.kind == "smplx":
         return _only_labelled(posed, people)
     joints = np.full((len(people), NUM_JOINTS, 3), np.nan)
@@ -150,33 +140,13 @@ def _posed(people: Sequence[Person], model: PosingModel, is_kid: bool) -> Float[
     return joints
 
 
-def _parameters(people: Sequence[Person], kind: str, is_kid: bool) -> dict[str, np.ndarray]:
-    """Return the parameters of people as arrays; a part that a person lacks rests at zero."""
-    counts = {**_PARTS, "body_pose": 23 if kind == "smpl" else 21}
-    values = {name: _stacked(people, name, 3 * count) for name, count in counts.items()}
-    first = people[0].betas
-    assert first is not None
-    betas = _stacked(people, "betas", len(first))
+def _parameters(people: Sequence[Person], is_kid: bool) -> dict[str, np.ndarray]:
+    """Return the parameters of people who share a model as arrays; the kid weight is one more of a kid's betas."""
+    values = stack_parameters([{name: getattr(person, name) for name in PARAMETER_NAMES} for person in people])
     if is_kid:
-        betas = np.concatenate([betas, np.array([[person.kid_weight] for person in people], np.float64)], axis=1)
-    width = max((len(p.expression) for p in people if p.expression is not None), default=0)
-    return {
-        **values,
-        "betas": betas,
-        "transl": _stacked(people, "transl", 3),
-        "expression": _stacked(people, "expression", width),
-    }
-
-
-def _stacked(people: Sequence[Person], name: str, width: int) -> Float[np.ndarray, "people width"]:
-    """Return one field of everyone flattened to a common width, zeros where it is absent or shorter."""
-    out = np.zeros((len(people), width))
-    for row, person in enumerate(people):
-        value = getattr(person, name)
-        if value is not None:
-            flat = value.reshape(-1)[:width]
-            out[row, : len(flat)] = flat
-    return out
+        weights = np.array([[person.kid_weight] for person in people], np.float64)
+        values["betas"] = np.concatenate([values["betas"], weights], axis=1)
+    return values
 
 
 def _only_labelled(joints: np.ndarray, people: Sequence[Person]) -> Float[np.ndarray, "people 144 3"]:

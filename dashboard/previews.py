@@ -18,7 +18,7 @@ from ..body.cameras import project
 from ..body.draw import LEFT_COLOR, RIGHT_COLOR, draw_box, draw_skeleton, render_mesh
 from ..body.keypoints import convention
 from ..body.models import is_standin, model_dir
-from ..body.posing import PosingModel
+from ..body.posing import PARAMETER_NAMES, PosingModel, stack_parameters
 from ..body.standin import standin_dir
 from ..shards.picture import encode_jpeg
 from ..shards.stored import Place, Reduce, StoredFrame, StoredPerson, TarFile
@@ -248,7 +248,8 @@ def _posed(people: Sequence[StoredPerson]) -> dict[str, Mesh]:
             groups.setdefault((person.body_model, person.gender or "neutral"), []).append(person)
     for (kind, gender), group in groups.items():
         model = PosingModel.load(body_folder(), kind, gender)
-        vertices = model.vertices(_parameters(group))
+        rows = [{name: getattr(person, name) for name in PARAMETER_NAMES} for person in group]
+        vertices = model.vertices(stack_parameters(rows))
         meshes |= {person.person_key: (mesh, model) for person, mesh in zip(group, vertices, strict=True)}
     return meshes
 
@@ -270,30 +271,3 @@ def _recorded(person: StoredPerson) -> Mesh | None:
     # The stand-in body has as many vertices as SMPL-X in another order: its triangles would tear a real mesh.
     edges = np.linalg.norm(vertices[model.triangles[:, 0]] - vertices[model.triangles[:, 1]], axis=1)
     return (vertices, model) if np.median(edges) < LONGEST_EDGE else None
-
-
-def _parameters(people: Sequence[StoredPerson]) -> dict[str, np.ndarray]:
-    """Return the people's parameters as rows; a part that somebody lacks rests at zero, betas are cut to ten."""
-    rows = {}
-    for name, width in _WIDTHS.items():
-        rows[name] = np.zeros((len(people), width))
-        for row, person in zip(rows[name], people, strict=True):
-            value = getattr(person, name)
-            if value is not None:
-                numbers = np.asarray(value, np.float64).ravel()[:width]
-                row[: len(numbers)] = numbers
-    return rows
-
-
-_WIDTHS = {
-    "global_orient": 3,
-    "body_pose": 69,  # 23 joints of SMPL; the last two rest for the others
-    "left_hand_pose": 45,
-    "right_hand_pose": 45,
-    "jaw_pose": 3,
-    "leye_pose": 3,
-    "reye_pose": 3,
-    "betas": 10,
-    "expression": 10,
-    "transl": 3,
-}
