@@ -11,30 +11,32 @@ import numpy as np
 from jaxtyping import Float
 
 from ..body.assets import EvaluationAssets
+from ..body.joints import LEFT_HAND_21, RIGHT_HAND_21, SMPLX_INDEX
 from ..body.posing import smplx_vertex_ids
 from .metrics import Geometry, PointSet, Regressor
 
 # Rows of SMPL-X's J_regressor.
-PELVIS, NECK, LEFT_WRIST, RIGHT_WRIST = 0, 12, 20, 21
+PELVIS, NECK, LEFT_WRIST, RIGHT_WRIST = (SMPLX_INDEX[name] for name in ("pelvis", "neck", "left_wrist", "right_wrist"))
 _FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-# First of the three rows of each finger, in the order of _FINGERS; SMPL-X itself starts with the index finger.
-_FINGER_ROWS = {"left_hand": (37, 25, 28, 34, 31), "right_hand": (52, 40, 43, 49, 46)}
-_WRIST_ROWS = {"left_hand": LEFT_WRIST, "right_hand": RIGHT_WRIST}
+# Wrist, then finger by finger three kinematic joints and the tip, which is a vertex.
+_HANDS = {"left_hand": LEFT_HAND_21, "right_hand": RIGHT_HAND_21}
 
 
 def fingertip_ids() -> dict[str, tuple[int, ...]]:
     """Return the SMPL-X vertices of the five fingertips of each hand, as the ``smplx`` package names them."""
     table = smplx_vertex_ids()["smplx"]
-    return {side: tuple(int(table[side[0] + finger]) for finger in _FINGERS) for side in _WRIST_ROWS}
+    return {side: tuple(int(table[side[0] + finger]) for finger in _FINGERS) for side in _HANDS}
 
 
 def hand_regressor(
     J_regressor: Float[np.ndarray, "55 vertices"], side: str, tips: Sequence[int]
 ) -> Float[np.ndarray, "21 vertices"]:
     """Return the map from mesh to wrist and, finger by finger, three joints and the tip."""
-    rows = [J_regressor[_WRIST_ROWS[side]]]
-    for first, tip in zip(_FINGER_ROWS[side], tips, strict=True):
-        rows += [*J_regressor[first : first + 3], np.eye(1, J_regressor.shape[1], tip)[0]]
+    fingertips = iter(tips)
+    rows = [
+        J_regressor[joint] if joint < len(J_regressor) else np.eye(1, J_regressor.shape[1], next(fingertips))[0]
+        for joint in _HANDS[side]
+    ]
     return np.stack(rows).astype(np.float64)
 
 

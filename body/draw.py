@@ -17,7 +17,6 @@ from .raster import fragments
 Image = UInt8[np.ndarray, "height width 3"]
 Picture = UInt8[np.ndarray, "_ _ 3"]  # of any size
 Color = tuple[float, float, float]
-SKIN: Color = (0.86, 0.70, 0.60)
 # Where light comes from in camera space (towards the light) and how strong it is: headlight, sky, fill.
 LIGHTS = (((0.25, -0.45, -1.0), 0.62), ((0.0, -1.0, 0.1), 0.22), ((-0.9, -0.1, -0.3), 0.14))
 AMBIENT = 0.26

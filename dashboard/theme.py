@@ -4,7 +4,7 @@ The categorical colours are those of Okabe and Ito (2008), which people with any
 the ones that Streamlit ships, so that nothing is fetched from a network.
 """
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 GREY = "#8A94A3"
 
 # A figure with spread arms and the name in strokes: icons and fonts by name would be fetched from a network.

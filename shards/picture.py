@@ -18,7 +18,6 @@ from ..errors import PictureError
 
 JPEG_QUALITY = 95
 RESTART_MCUS = 8  # our own JPEGs carry a restart marker every eight blocks, so that a reader may cut out a region
-Stored = Literal["as_distributed", "lossless_png", "turned_png", "turned_jpeg_95"]
 
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -35,7 +34,7 @@ class Picture(NamedTuple):
     ext: str  # jpg or png
     width: int  # px, after the turn
     height: int
-    stored: str  # how it came about, one of Stored
+    stored: str  # as_distributed, lossless_png, turned_png, turned_jpeg_<quality>
 
 
 def encoded_picture(source: Path | bytes, quarter_turns: int = 0, *, decode: bool = False, name: str = "") -> Picture:

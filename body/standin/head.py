@@ -137,7 +137,6 @@ class FaceGrid:
             wanted = [fixed[0], lower[column], upper[column], fixed[3]]
             bent = level + np.interp(level, fixed, np.subtract(wanted, fixed), left=0, right=0)
             self.elevation[:, column] += near[column] * (bent - level)
-        self.near_eye = near
 
     def points(self) -> Float[np.ndarray, "rows columns 3"]:
         """Return the skin: rays cast onto the head, sunk between the lids, ears pulled out."""
