@@ -12,7 +12,7 @@ help:  ## list the targets
 
 install: $(STAMP)  ## install ehps and everything it needs into .venv, pinned
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(wildcard build_backend/*.py shards/native/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
@@ -46,4 +46,4 @@ real: install  ## run the tests on real samples and licensed body models
 	$(BIN)/python -m pytest tests -m real -q -rs
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) demo_out .pytest_cache .ruff_cache .benchmarks
+	rm -rf $(VENV) build shards/_native.so demo_out .pytest_cache .ruff_cache .benchmarks
