@@ -60,15 +60,16 @@ def project(
 
     Points on or behind the camera plane have no picture: their pixels are NaN.
     """
-    z = points[..., 2:3]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        xy = np.where(z > 0, points[..., :2] / z, np.nan)
+    z = points[..., 2]
+    depth = np.where(z > 0, z, np.nan)
+    x, y = points[..., 0] / depth, points[..., 1] / depth
     if distortion is not None:
         bend = _brown_conrady if distortion.model == "brown_conrady" else _fisheye
-        xy = bend(xy, distortion.coefficients)
+        bent = bend(np.stack([x, y], axis=-1), distortion.coefficients)
+        x, y = bent[..., 0], bent[..., 1]
     K = K[..., None, :, :] if K.ndim > 2 else K
-    u = K[..., 0, 0] * xy[..., 0] + K[..., 0, 1] * xy[..., 1] + K[..., 0, 2]
-    v = K[..., 1, 1] * xy[..., 1] + K[..., 1, 2]
+    u = K[..., 0, 0] * x + K[..., 0, 1] * y + K[..., 0, 2]
+    v = K[..., 1, 1] * y + K[..., 1, 2]
     return np.stack([u, v], axis=-1)
 
 

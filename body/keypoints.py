@@ -39,10 +39,36 @@ _OPENPOSE_25 = (
     + ("right_bigtoe_openpose", "right_smalltoe_openpose", "right_heel_openpose")
 )
 
+# Bones of a game. Limbs and fingers have the names of SMPL-X's joints, which MMHuman3D gives them and SMPL-X was fitted
+# to; bones of trunk and head lie elsewhere than the joints of the same name, and the others have numbers.
+_GTA_100 = tuple(
+    """
+    headtop_gta head_gta neck_gta right_collar_gta right_shoulder right_elbow right_wrist left_collar_gta
+    left_shoulder left_elbow left_wrist spine_0_gta spine_1_gta spine_2_gta pelvis_gta spine_4_gta right_hip
+    right_knee right_ankle left_hip left_knee left_ankle root_gta bone_23_gta left_foot_gta bone_25_gta
+    left_thumb_2 left_thumb_3 left_ring_2 left_ring_3 left_pinky_2 left_pinky_3 left_index_2 left_index_3
+    left_middle_2 left_middle_3 bone_36_gta bone_37_gta bone_38_gta bone_39_gta bone_40_gta bone_41_gta
+    bone_42_gta bone_43_gta bone_44_gta bone_45_gta bone_46_gta bone_47_gta bone_48_gta right_foot_gta
+    bone_50_gta bone_51_gta bone_52_gta bone_53_gta left_eye_gta bone_55_gta left_index_1 left_middle_1
+    left_ring_1 left_pinky_1 right_eye_gta bone_61_gta bone_62_gta bone_63_gta bone_64_gta bone_65_gta
+    bone_66_gta bone_67_gta bone_68_gta bone_69_gta bone_70_gta bone_71_gta bone_72_gta bone_73_gta
+    bone_74_gta bone_75_gta bone_76_gta bone_77_gta bone_78_gta bone_79_gta right_index_1 right_middle_1
+    right_ring_1 right_pinky_1 bone_84_gta bone_85_gta bone_86_gta right_thumb_2 right_thumb_3 right_ring_2
+    right_ring_3 right_pinky_2 right_pinky_3 right_index_2 right_index_3 right_middle_2 right_middle_3
+    bone_97_gta bone_98_gta nose_gta
+    """.split()
+)
+
 
 def _hand(side: str) -> tuple[str, ...]:
     """Return the 21 points of a detected hand: its root, then thumb to pinky, base to tip."""
     return (f"{side}_hand_root", *finger_chain(side))
+
+
+def _interhand(side: str) -> tuple[str, ...]:
+    """Return the 21 points of an InterHand2.6M hand: thumb to pinky, tip to base, then the wrist."""
+    fingers = ("thumb", "index", "middle", "ring", "pinky")
+    return (*(f"{side}_{f}{end}" for f in fingers for end in ("", "_3", "_2", "_1")), f"{side}_wrist")
 
 
 CONVENTIONS: dict[str, tuple[str, ...]] = {
@@ -54,6 +80,16 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     + _hand("right")
     + _FACE_68
     + ("right_pupil_openpose", "left_pupil_openpose"),
+    "openpose_25": _OPENPOSE_25,
+    # The 18 of OpenPose's COCO model: no pelvis, no feet.
+    "openpose_18": _OPENPOSE_25[:8] + _OPENPOSE_25[9:19],
+    "smpl_24": (*SMPLX_JOINTS[:22], "left_hand", "right_hand"),
+    "gta_100": _GTA_100,
+    # The right hand comes first.
+    "interhand_42": _interhand("right") + _interhand("left"),
+    # One right hand, thumb to pinky, base to tip, as FreiHAND and many hand sets after it write it; MANO's own order
+    # (index, middle, pinky, ring, thumb, tips last) is another.
+    "right_hand_21": ("right_wrist", *finger_chain("right")),
     "smplx_127": SMPLX_JOINTS[:127],
     "smplx_144": SMPLX_JOINTS,
     "human_data": HUMAN_DATA_JOINTS,

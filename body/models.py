@@ -10,8 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from ..errors import BodyModelError, MissingExtraError
-from .posing import model_path
+from .hands import Side
+from .posing import model_path, read_model_file
 
 ENVIRONMENT = "EHPS_BODY_MODELS"
 
@@ -53,6 +57,27 @@ def model_fingerprint(directory: Path, kind: str = "smplx", gender: str = "neutr
     """Return the first 16 hex digits of the SHA-256 of a model file: says which body made a derived number."""
     with model_path(directory, kind, gender).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def read_hand_components(path: Path, count: int) -> dict[Side, Float[np.ndarray, "components 45"]]:
+    """Return the first principal components of hand poses, by side, from a SMPL-X or SMPL-H file of the user.
+
+    Sources that store hands as PCA coefficients need them; they are licensed data, so ehps ships none. A file without
+    them (the locked-head releases) raises BodyModelError.
+    """
+    names: dict[Side, str] = {"left": "hands_componentsl", "right": "hands_componentsr"}
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            found = {side: archive[name] for side, name in names.items() if name in archive.files}
+    else:
+        content = read_model_file(path)
+        found = {side: np.asarray(content[name]) for side, name in names.items() if name in content}
+    if len(found) < len(names):
+        raise BodyModelError(
+            f"{path} holds no {' or '.join(names.values())}: hands given as PCA coefficients need a release with them "
+            "(SMPL-X 1.1)"
+        )
+    return {side: found[side][:count].astype(np.float64) for side in names}
 
 
 def load_smplx_layer(

@@ -7,10 +7,10 @@ tests compare with.
 """
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from math import pi
+from functools import lru_cache, reduce
+from math import pi, prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,18 @@ from jaxtyping import Float, Int
 
 from ..errors import BodyModelError, MissingExtraError
 from .joints import SMPLX_INDEX
-from .rotations import Array, axis_angle_to_matrix
+from .rotations import Array
+from .skinning import (
+    Anchored,
+    Surface,
+    anchored,
+    barycentric,
+    composed,
+    forward_kinematics,
+    rotation_matrices,
+    skinned,
+    surface_of,
+)
 from .unpickling import load_pickle
 
 _FILES = {
@@ -32,10 +43,13 @@ _FILES = {
 _NUM_SHAPE, _NUM_EXPRESSION = 300, 100  # columns of a full SMPL-X shapedirs
 NECK = SMPLX_INDEX["neck"]  # smplx turns the face contour by the yaw of this joint, not of the head
 
+# People posed at a time: their transforms and vertices then stay in a processor's second-level cache.
+CACHED_PEOPLE = 256
+
 PoseParameters = Mapping[str, np.ndarray]
 
 # Parameters of one person whose size every model shares; the body pose has 21 joints or more.
-_SHAPES: dict[str, tuple[int, ...]] = {
+PARAMETER_SHAPES: dict[str, tuple[int, ...]] = {
     "global_orient": (3,),
     "body_pose": (21, 3),
     "left_hand_pose": (15, 3),
@@ -45,7 +59,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "reye_pose": (3,),
     "transl": (3,),
 }
-PARAMETER_NAMES: tuple[str, ...] = (*_SHAPES, "betas", "expression")
+PARAMETER_NAMES: tuple[str, ...] = (*PARAMETER_SHAPES, "betas", "expression")
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ def stack_parameters(people: Sequence[Mapping[str, np.ndarray | None]]) -> dict[
     def widest(name: str) -> int:
         return max((len(value) for own in people if (value := own.get(name)) is not None), default=0)
 
-    shapes = _SHAPES | {"body_pose": (max(21, widest("body_pose")), 3)}
+    shapes = PARAMETER_SHAPES | {"body_pose": (max(21, widest("body_pose")), 3)}
     shapes |= {name: (widest(name),) for name in ("betas", "expression")}
     stacked = {name: np.zeros((len(people), *shape)) for name, shape in shapes.items()}
     for name, rows in stacked.items():
@@ -94,7 +108,7 @@ def read_model_file(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a body-model file, npz or pickle; a pickle is read by the restricted unpickler."""
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if file[name].dtype != object}
+            return {name: array for name in file.files if (array := file[name]).dtype != object}
     return {str(name): np.asarray(value) for name, value in load_pickle(path).items() if not isinstance(value, str)}
 
 
@@ -132,8 +146,7 @@ class PosingModel:
 
     def rest_joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people joints 3"]:
         """Return the kinematic joints of the shaped, unposed bodies (metres, model space)."""
-        template, directions = self.joint_basis()
-        return template + np.einsum("jdc,pc->pjd", directions, self._components(parameters))
+        return _people_first(self._rest(self._components(parameters)))
 
     def pelvis_offset(self, betas: Float[np.ndarray, "people components"]) -> Float[np.ndarray, "people 3"]:
         """Return the rest position of the root joint (metres): what world-to-camera of the parameters needs."""
@@ -141,96 +154,125 @@ class PosingModel:
 
     def kinematic(self, parameters: PoseParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (rotations (p, j, 3, 3), global transforms (p, j, 3, 4), posed joints (p, j, 3)), without transl."""
-        rest = self.rest_joints(parameters)
-        rotations = axis_angle_to_matrix(self._full_pose(parameters, len(rest)))
-        return rotations, *_forward_kinematics(rotations, rest, self.parents)
+        posed = self._pose(parameters)
+        return _people_first(posed.rotations), _people_first(posed.transforms), _people_first(posed.joints)
 
     def points(
         self, parameters: PoseParameters, ids: Int[np.ndarray, " points"]
     ) -> Float[np.ndarray, "people points 3"]:
         """Return chosen posed vertices (metres, camera space when the parameters are)."""
-        rotations, transforms, _ = self.kinematic(parameters)
-        return self._skin(parameters, rotations, transforms, self._surface(ids))
+        return self._moved(parameters, lambda posed: posed.skinned(self._surface(ids)))
 
     def vertices(self, parameters: PoseParameters) -> Float[np.ndarray, "people vertices 3"]:
         """Return all posed vertices (metres)."""
-        rotations, transforms, _ = self.kinematic(parameters)
-        return self._skin(parameters, rotations, transforms, self._surface(slice(None)))
+        return self._moved(parameters, lambda posed: posed.skinned(self._surface(slice(None))))
 
-    def joints(self, parameters: PoseParameters) -> Float[np.ndarray, "people points 3"]:
-        """Return the joints in smplx's order (SMPL-X: 144 with the face contour), metres."""
-        rotations, transforms, posed = self.kinematic(parameters)
-        parts = [posed + self._transl(parameters, len(posed))]
-        if self.landmarks is None:
-            parts.append(self._skin(parameters, rotations, transforms, self._surface(self.picks)))
-            return np.concatenate(parts, axis=1)
-        tables = self.landmarks
-        rows = contour_rows(transforms[:, NECK, :, :3])
-        # One skinning call over every vertex that any landmark of any person may need.
-        surface, lookup = _landmark_surface(self)
-        vertices = self._skin(parameters, rotations, transforms, surface)
-        parts.append(vertices[:, lookup[self.picks]])
-        parts.append(_barycentric(vertices[:, lookup[tables.faces]], tables.weights[None]))
-        people = np.arange(len(posed))[:, None, None]
-        corners = vertices[people, lookup[tables.contour_faces[rows]]]
-        parts.append(_barycentric(corners, tables.contour_weights[rows]))
-        return np.concatenate(parts, axis=1)
+    def joints(self, parameters: PoseParameters, *, with_face: bool = True) -> Float[np.ndarray, "people points 3"]:
+        """Return the joints in smplx's order (SMPL-X: 144 with the face contour), metres.
 
-    def _surface(self, ids: Int[np.ndarray, " points"] | slice) -> "_Surface":
-        """Return the part of the model that moves some vertices; a slice copies nothing."""
-        return _Surface(
-            self.template[ids],
-            self.shape_directions[ids],
-            self.pose_directions[ids].reshape(-1, self.pose_directions.shape[2]).T,
-            self.skinning[ids],
-        )
-
-    def _components(self, parameters: PoseParameters) -> Float[np.ndarray, "people components"]:
-        """Return betas and expression side by side, padded with zeros or cut to the components in use."""
-        betas = np.asarray(parameters["betas"], np.float64)
-        out = np.zeros((len(betas), self.shape_directions.shape[2]))
-        out[:, : min(self.num_betas, betas.shape[1])] = betas[:, : self.num_betas]
-        expression = parameters.get("expression")
-        if expression is not None:
-            width = min(expression.shape[1], out.shape[1] - self.num_betas)
-            out[:, self.num_betas : self.num_betas + width] = expression[:, :width]
+        Without ``with_face`` the 68 landmarks of a SMPL-X face are left out, which leaves 76 joints and is quicker.
+        """
+        if self.landmarks is None or not with_face:
+            return self._moved(parameters, lambda posed: np.concatenate([posed.joints, posed.skinned(_picked(self))]))
+        # People whose necks turn alike need the same part of the contour, so they are posed together.
+        order = np.argsort(self._contour_rows(parameters), kind="stable")
+        moved = self._moved({name: value[order] for name, value in parameters.items()}, self._with_landmarks)
+        out = np.empty_like(moved)
+        out[order] = moved
         return out
 
-    def _full_pose(self, parameters: PoseParameters, people: int) -> Float[np.ndarray, "people joints 3"]:
+    def _contour_rows(self, parameters: PoseParameters) -> Int[np.ndarray, " people"]:
+        """Return the row of the contour table for each person, from the joints between root and neck alone."""
+        path = [NECK]
+        while self.parents[path[0]] >= 0:
+            path.insert(0, self.parents[path[0]])
+        rotations = rotation_matrices(self._full_pose(parameters, len(parameters["betas"]))[path])
+        world = reduce(composed, (rotation[None] for rotation in rotations))
+        return contour_rows(np.moveaxis(world[0], -1, 0))
+
+    def _with_landmarks(self, posed: "_Posed") -> Float[np.ndarray, "points 3 people"]:
+        """Return joints, picked vertices, landmarks and contour, without transl."""
+        rows = contour_rows(np.moveaxis(posed.transforms[NECK, :, :3], -1, 0))
+        fixed = _fixed_landmarks(self)
+        used, which = np.unique(rows, return_inverse=True)
+        contour = _contour(self, tuple(used.tolist()))
+        corners, weights = (np.moveaxis(part[which], 0, -1) for part in (contour.corners, contour.weights))
+        chosen = posed.skinned(contour.surface)[corners[:, :, None], np.arange(3)[:, None], np.arange(len(rows))]
+        return np.concatenate(
+            [
+                posed.joints,
+                barycentric(posed.skinned(fixed.surface)[fixed.corners], fixed.weights[..., None]),
+                barycentric(chosen, weights),
+            ]
+        )
+
+    def _moved(
+        self, parameters: PoseParameters, points: Callable[["_Posed"], np.ndarray]
+    ) -> Float[np.ndarray, "people points 3"]:
+        """Return points of everyone with transl, computed for as many people at a time as fit the cache."""
+        people = len(parameters["betas"])
+        parts = []
+        for start in range(0, max(people, 1), CACHED_PEOPLE):
+            some = {name: value[start : start + CACHED_PEOPLE] for name, value in parameters.items()}
+            found = _people_first(points(self._pose(some)))
+            transl = some.get("transl")
+            parts.append(found if transl is None else found + np.asarray(transl, np.float64)[:, None])
+        return np.concatenate(parts)
+
+    def _surface(self, ids: Int[np.ndarray, " points"] | slice) -> Surface:
+        """Return the part of the model that moves some vertices; a slice copies nothing."""
+        return surface_of(self.template[ids], self.shape_directions[ids], self.pose_directions[ids], self.skinning[ids])
+
+    def _pose(self, parameters: PoseParameters) -> "_Posed":
+        """Return the bodies with their kinematic chain posed, without transl."""
+        components = self._components(parameters)
+        rotations = rotation_matrices(self._full_pose(parameters, components.shape[1]))
+        return _Posed(components, rotations, *forward_kinematics(rotations, self._rest(components), self.parents))
+
+    def _rest(self, components: Float[np.ndarray, "components people"]) -> Float[np.ndarray, "joints 3 people"]:
+        """Return the joints of the shaped, unposed bodies."""
+        template, directions = self.joint_basis()
+        shaped = directions.reshape(-1, directions.shape[2]) @ components + template.reshape(-1, 1)
+        return shaped.reshape(*template.shape, components.shape[1])
+
+    def _components(self, parameters: PoseParameters) -> Float[np.ndarray, "components people"]:
+        """Return betas and expression one below the other, padded with zeros or cut to the components in use."""
+        betas = np.asarray(parameters["betas"])
+        out = np.zeros((self.shape_directions.shape[2], len(betas)))
+        out[: min(self.num_betas, betas.shape[1])] = betas[:, : self.num_betas].T
+        expression = parameters.get("expression")
+        if expression is not None:
+            width = min(expression.shape[1], len(out) - self.num_betas)
+            out[self.num_betas : self.num_betas + width] = expression[:, :width].T
+        return out
+
+    def _full_pose(self, parameters: PoseParameters, people: int) -> Float[np.ndarray, "joints 3 people"]:
         """Return one axis-angle vector a joint; absent parts rest at zero. Hands are absolute."""
-        pose = np.zeros((people, len(self.parents), 3))
+        pose = np.zeros((len(self.parents), 3, people))
         for name, where in _POSE_SLOTS[self.kind].items():
             value = parameters.get(name)
             if value is not None:
-                part = np.asarray(value, np.float64).reshape(people, -1, 3)[:, : where.stop - where.start]
-                pose[:, where.start : where.start + part.shape[1]] = part
+                part = np.asarray(value).reshape(people, prod(value.shape[1:]) // 3, 3)[:, : where.stop - where.start]
+                pose[where.start : where.start + part.shape[1]] = np.moveaxis(part, 0, -1)
         return pose
 
-    def _transl(self, parameters: PoseParameters, people: int) -> np.ndarray:
-        transl = parameters.get("transl")
-        return np.zeros((people, 1, 3)) if transl is None else np.asarray(transl, np.float64)[:, None]
 
-    def _skin(
-        self, parameters: PoseParameters, rotations: np.ndarray, transforms: np.ndarray, surface: "_Surface"
-    ) -> Float[np.ndarray, "people points 3"]:
-        """Return the posed vertices of a surface, with transl."""
-        people, points = len(rotations), len(surface.template)
-        components = self._components(parameters)
-        shaped = surface.template + np.einsum("vdc,pc->pvd", surface.shape_directions, components, optimize=True)
-        features = (rotations[:, 1:] - np.eye(3)).reshape(people, -1)
-        shaped = shaped + (features @ surface.pose_directions).reshape(people, points, 3)
-        blended = (surface.skinning @ transforms.reshape(people, -1, 12)).reshape(people, points, 3, 4)
-        posed = np.einsum("pvab,pvb->pva", blended[..., :3], shaped) + blended[..., 3]
-        return posed + self._transl(parameters, people)
+class _Posed(NamedTuple):
+    """Bodies with their kinematic chain posed; people on the last axis."""
+
+    components: np.ndarray  # (components, people)
+    rotations: np.ndarray  # (joints, 3, 3, people), each against its parent
+    transforms: np.ndarray  # (joints, 3, 4, people), of rest-pose points
+    joints: np.ndarray  # (joints, 3, people)
+
+    def skinned(self, surface: Surface) -> Float[np.ndarray, "points 3 people"]:
+        """Return the posed vertices of a surface."""
+        return skinned(surface, self.components, self.rotations, self.transforms)
 
 
-class _Surface(NamedTuple):
-    """What moves some of the vertices."""
-
-    template: np.ndarray  # (points, 3)
-    shape_directions: np.ndarray  # (points, 3, components)
-    pose_directions: np.ndarray  # (pose features, 3 * points)
-    skinning: np.ndarray  # (points, joints)
+def _people_first(values: np.ndarray) -> np.ndarray:
+    """Return values whose last axis is people with that axis in front."""
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 
 _POSE_SLOTS: dict[str, dict[str, slice]] = {
@@ -252,28 +294,6 @@ _POSE_SLOTS: dict[str, dict[str, slice]] = {
     "smpl": {"global_orient": slice(0, 1), "body_pose": slice(1, 24)},
     "mano": {"global_orient": slice(0, 1), "hand_pose": slice(1, 16)},
 }
-
-
-def _forward_kinematics(
-    rotations: np.ndarray, rest: np.ndarray, parents: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (transforms of rest-pose points (p, j, 3, 4), posed joints (p, j, 3))."""
-    world_R = np.empty_like(rotations)
-    world_t = np.empty_like(rest)
-    for joint, parent in enumerate(parents):
-        if parent < 0:
-            world_R[:, joint], world_t[:, joint] = rotations[:, joint], rest[:, joint]
-            continue
-        world_R[:, joint] = world_R[:, parent] @ rotations[:, joint]
-        bone = (rest[:, joint] - rest[:, parent])[..., None]
-        world_t[:, joint] = world_t[:, parent] + (world_R[:, parent] @ bone)[..., 0]
-    offset = world_t - (world_R @ rest[..., None])[..., 0]
-    return np.concatenate([world_R, offset[..., None]], axis=-1), world_t
-
-
-def _barycentric(corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return points (..., n, 3) of triangle corners (..., n, 3, 3) and barycentric weights (..., n, 3)."""
-    return np.einsum("...kc,...kcd->...kd", weights, corners)
 
 
 def contour_rows(neck: Array) -> Array:
@@ -324,12 +344,39 @@ def _joint_basis(model: PosingModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=16)
-def _landmark_surface(model: PosingModel) -> tuple[_Surface, np.ndarray]:
-    """Return the surface of all vertices that joints() may need, and the table from vertex id to place in it."""
-    ids = model.landmark_vertices()
-    lookup = np.full(len(model.template), -1)
-    lookup[ids] = np.arange(len(ids))
-    return model._surface(ids), lookup
+def _picked(model: PosingModel) -> Surface:
+    """Return the surface of the vertices that smplx appends to the joints."""
+    return model._surface(model.picks)
+
+
+@lru_cache(maxsize=16)
+def _fixed_landmarks(model: PosingModel) -> Anchored:
+    """Return the picked vertices and the landmarks inside the face."""
+    tables = model.landmarks
+    assert tables is not None
+    picks = np.repeat(model.picks[:, None], 3, axis=1)
+    whole = np.tile([1.0, 0.0, 0.0], (len(picks), 1))
+    return _anchored(model, np.concatenate([picks, tables.faces]), np.concatenate([whole, tables.weights]))
+
+
+@lru_cache(maxsize=32)
+def _contour(model: PosingModel, rows: tuple[int, ...]) -> Anchored:
+    """Return the contour at some turns of the neck, one row of points each.
+
+    Most people look further aside than the table reaches, so its last row of either side comes again and again.
+    """
+    tables = model.landmarks
+    assert tables is not None
+    faces, weights = tables.contour_faces[list(rows)], tables.contour_weights[list(rows)]
+    surface, corners, weights = _anchored(model, faces.reshape(-1, 3), weights.reshape(-1, 3))
+    return Anchored(surface, corners.reshape(faces.shape), weights.reshape(faces.shape))
+
+
+def _anchored(model: PosingModel, faces: np.ndarray, weights: np.ndarray) -> Anchored:
+    """Return points on triangles of a model, given as vertex ids (n, 3) and weights (n, 3)."""
+    return anchored(
+        model.template, model.shape_directions, model.pose_directions, model.skinning, faces=faces, weights=weights
+    )
 
 
 def _dense(matrix: np.ndarray) -> Float[np.ndarray, "rows columns"]:

@@ -47,15 +47,19 @@ def axis_angle_to_quaternion(axis_angle: Array) -> Array:
     return xp.concat([real, axis_angle * scale], axis=-1)
 
 
-def quaternion_to_matrix(quaternion: Array) -> Array:
-    """Return rotation matrices (..., 3, 3) of unit quaternions (w, x, y, z)."""
-    xp = array_namespace(quaternion)
-    w, x, y, z = (quaternion[..., i] for i in range(4))
-    rows = [
+def quaternion_matrix_entries(w: Array, x: Array, y: Array, z: Array) -> list[list[Array]]:
+    """Return the rows of the rotation matrices of unit quaternions, whose four parts are arrays of any one shape."""
+    return [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
+
+
+def quaternion_to_matrix(quaternion: Array) -> Array:
+    """Return rotation matrices (..., 3, 3) of unit quaternions (w, x, y, z)."""
+    xp = array_namespace(quaternion)
+    rows = quaternion_matrix_entries(*(quaternion[..., i] for i in range(4)))
     return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
 
 

@@ -48,7 +48,14 @@ _PANDAS: dict[str, frozenset[str]] = {
     "pandas._libs.internals": frozenset(["_unpickle_block", "BlockManager", "BlockPlacement"]),
     "pandas.core.indexes.base": frozenset(["_new_Index", "Index"]),
     "pandas.core.indexes.range": frozenset(["RangeIndex"]),
-    "pandas.core.indexes.numeric": frozenset(["Int64Index", "Float64Index"]),
+    "pandas.core.indexes.numeric": frozenset(["Int64Index", "UInt64Index", "Float64Index"]),
+}
+# What today's pandas calls otherwise (pandas, ``compat/pickle_compat.py``).
+_MOVED = {
+    ("pandas.core.indexes.numeric", "Int64Index"): ("pandas", "Index"),
+    ("pandas.core.indexes.numeric", "UInt64Index"): ("pandas", "Index"),
+    ("pandas.core.indexes.numeric", "Float64Index"): ("pandas", "Index"),
+    ("pandas.core.internals.blocks", "new_block"): ("pandas._libs.internals", "_unpickle_block"),
 }
 
 
@@ -109,6 +116,7 @@ def _find(module: str, name: str) -> Callable[..., Any]:
     """Return the object that today's libraries hold under a name that older ones pickled."""
     if module == "_codecs":
         return _encode_latin1
+    module, name = _MOVED.get((module, name), (module, name))
     module = module.replace("numpy.core", "numpy._core")
     return getattr(importlib.import_module(module), name)
 

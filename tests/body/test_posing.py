@@ -79,6 +79,26 @@ def test_chosen_points_are_rows_of_all_vertices(standin_dir):
     np.testing.assert_allclose(model.points(values, ids), model.vertices(values)[:, ids])
 
 
+def test_joints_without_the_face_are_the_first_of_all(standin_dir):
+    model = PosingModel.load(standin_dir)
+    values = parameters()
+    np.testing.assert_allclose(model.joints(values, with_face=False), model.joints(values)[:, :76], atol=1e-12)
+
+
+def test_how_many_are_posed_at_a_time_changes_nothing(standin_dir, monkeypatch):
+    model = PosingModel.load(standin_dir)
+    values = parameters()
+    together = model.joints(values).astype(np.float32)
+    monkeypatch.setattr("ehps.body.posing.CACHED_PEOPLE", 4)
+    monkeypatch.setattr("ehps.body.skinning.CACHED_POINTS", 10)
+    np.testing.assert_array_equal(model.joints(values).astype(np.float32), together)
+
+
+def test_nobody_has_no_joints(standin_dir):
+    nobody = {name: value[:0] for name, value in parameters().items()}
+    assert PosingModel.load(standin_dir).joints(nobody).shape == (0, 144, 3)
+
+
 def test_the_pelvis_is_not_the_origin_and_moves_with_shape(standin_dir):
     model = PosingModel.load(standin_dir)
     offset = model.pelvis_offset(np.stack([np.zeros(10), np.full(10, 2.0)]))

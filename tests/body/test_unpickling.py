@@ -13,6 +13,7 @@ import scipy.sparse
 
 from ehps.body.unpickling import load_pickle
 from ehps.errors import RawFileError, UnsafePickleError
+from ehps.tests.raw._owner_pickles import write_table
 
 
 def written(path, value, protocol=2):
@@ -41,6 +42,17 @@ def test_sparse_matrices_and_frames_come_back(tmp_path):
     back = load_pickle(written(tmp_path / "x.pkl", {"s": sparse, "f": frame}, 4))
     np.testing.assert_array_equal(back["s"].todense(), np.eye(3))
     pd.testing.assert_frame_equal(back["f"], frame)
+
+
+@pytest.mark.parametrize("rows", [None, [7, 3]])
+def test_tables_of_pandas_1_come_back(tmp_path, rows):
+    columns = {"name": ["a.png", "b.png"], "X": [[1.5, 2.5], []], "joints": [[np.eye(2)], [np.float64(3)]]}
+    write_table(tmp_path / "x.pkl", columns, rows=rows)
+    assert b"numpy.core.multiarray" in (tmp_path / "x.pkl").read_bytes()
+    back = load_pickle(tmp_path / "x.pkl")
+    assert list(back.index) == (rows or [0, 1])
+    assert back["X"].tolist() == columns["X"]
+    np.testing.assert_array_equal(back["joints"].tolist()[0][0], np.eye(2))
 
 
 class Evil:

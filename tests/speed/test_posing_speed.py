@@ -25,6 +25,19 @@ def test_numpy_joints(benchmark, parameters, standin_dir):
     assert benchmark(model.joints, parameters).shape == (PEOPLE, 144, 3)
 
 
+def test_numpy_joints_without_the_face(benchmark, parameters, standin_dir):
+    model = PosingModel.load(standin_dir)
+    benchmark.extra_info["people"] = PEOPLE
+    assert benchmark(model.joints, parameters, with_face=False).shape == (PEOPLE, 76, 3)
+
+
+def test_numpy_all_vertices(benchmark, parameters, standin_dir):
+    model = PosingModel.load(standin_dir)
+    some = {name: value[:64] for name, value in parameters.items()}
+    benchmark.extra_info["people"] = 64
+    assert benchmark(model.vertices, some).shape == (64, 10475, 3)
+
+
 def test_smplx_package_full_forward(benchmark, parameters, standin_dir):
     layer = load_smplx_layer(batch_size=PEOPLE, directory=standin_dir)
     tensors = {name: torch.from_numpy(value).float() for name, value in parameters.items()}
