@@ -5,7 +5,6 @@ hand, face or body counts as labelled when the record says how it was labelled. 
 of its own.
 """
 
-import hashlib
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from itertools import groupby
@@ -16,6 +15,7 @@ from jaxtyping import Float, UInt8
 
 from ..body.posing import PARAMETER_NAMES
 from ..errors import RecordError, ShardError
+from ..shards.digest import new_digest
 from ..shards.reader import PeopleIndex, StoredFrame, StoredPerson, iter_shards
 from ..shards.sidecar import sidecar_facts
 from .interface import BenchmarkPerson
@@ -27,7 +27,7 @@ def benchmark_people(catalog_dir: Path, protocol: Protocol) -> Iterator[Benchmar
     index = PeopleIndex.from_shards(catalog_dir, _tars(catalog_dir, protocol))
     ids = range(0, len(index), protocol.stride)
     # People of one frame share what is read of it.
-    for _, group in groupby(ids, key=lambda row: (index.rows["shard"][row], index.rows["npy_offset"][row])):
+    for _, group in groupby(ids, key=index.frame_of):
         frame: StoredFrame | None = None
         for row in group:
             loaded = index.load(row)
@@ -37,10 +37,10 @@ def benchmark_people(catalog_dir: Path, protocol: Protocol) -> Iterator[Benchmar
 
 def shard_fingerprint(catalog_dir: Path, protocol: Protocol) -> str:
     """Return 16 hex digits that change with any byte of the shards that a protocol reads."""
-    digest = hashlib.sha256()
+    state = new_digest()
     for path in _tars(catalog_dir, protocol):
-        digest.update(sidecar_facts(path.with_suffix(".parquet"))["ehps_tar_sha256"].encode())
-    return digest.hexdigest()[:16]
+        state.update(sidecar_facts(path.with_suffix(".parquet"))["ehps_tar_blake3"].encode())
+    return state.hexdigest()[:16]
 
 
 def to_benchmark(person: StoredPerson, protocol: Protocol) -> BenchmarkPerson:

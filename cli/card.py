@@ -1,5 +1,6 @@
 """``ehps card``: what a person should know before using a source."""
 
+import json
 import shutil
 import textwrap
 from typing import Annotated
@@ -18,12 +19,17 @@ def show_card(
     Example: ehps card bedlam
     """
     from ..cards import load_card
+    from ..shards.statistics_file import card_statistics_path, read_statistics
 
-    card = load_card(dataset)
-    typer.echo(card.model_dump_json() if as_json else _readable(card))
+    card, statistics = load_card(dataset), read_statistics(card_statistics_path(dataset))
+    if as_json:
+        counted = statistics and statistics.model_dump(mode="json")
+        typer.echo(json.dumps(card.model_dump(mode="json") | {"statistics": counted}, ensure_ascii=False))
+    else:
+        typer.echo(_readable(card, statistics))
 
 
-def _readable(card) -> str:
+def _readable(card, statistics=None) -> str:
     labels = "  ".join(f"{part} {origin or '–'}" for part, origin in card.labels)
     lines = [
         f"{card.name}  ({card.id}, {card.year}, {card.kind})",
@@ -39,6 +45,9 @@ def _readable(card) -> str:
         f"Labels    {labels}",
         f"Written   {_conventions(card.conventions)}",
         f"Splits    {', '.join(card.splits)}    paper stride {card.stride}",
+        *_listed(
+            "Converted", [_counted(split, part) for split, part in statistics.splits.items()] if statistics else []
+        ),
         *_listed("Pitfalls", card.pitfalls),
         *_listed("Uncertain", [f"{item.fact} ({item.confidence})" for item in card.uncertain]),
         *_listed("Sources", card.sources),
@@ -55,6 +64,15 @@ def _wrapped(line: str) -> str:
         return line
     indent = " " * 12 if line[9:10] == " " else ""
     return textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True)
+
+
+def _counted(split: str, part) -> str:
+    """Return what is in the shards of a split, in one line."""
+    shares = ", ".join(f"{part.shares[name]:.0%} {name.replace('_', ' ')}" for name in ("body", "both_hands", "face"))
+    box = part.measures.get("box_height_px")
+    heights = f", boxes {box.p05:.0f} to {box.p95:.0f} px high" if box else ""
+    rejected = f"{part.rejected_people:,} rejected ({part.reject_share:.1%})"
+    return f"{split}: {part.people:,} people in {part.frames:,} frames, {rejected}; {shares}{heights}"
 
 
 def _licence(licence) -> str:

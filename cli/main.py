@@ -7,7 +7,28 @@ import typer
 
 from .. import __version__
 from ..errors import EhpsError
-from . import bench, card, catalog, check, convert, dash, demo, doctor, list_, mix, preview, sql, table, train, verify
+from . import (
+    bench,
+    card,
+    catalog,
+    check,
+    convert,
+    dash,
+    demo,
+    diff,
+    doctor,
+    gc,
+    leakage,
+    list_,
+    mix,
+    preview,
+    repack,
+    sql,
+    stats,
+    table,
+    train,
+    verify,
+)
 
 _EXAMPLES = """
 Examples:
@@ -54,9 +75,14 @@ app.command("list")(list_.list_datasets)
 app.command("card")(card.show_card)
 app.command("check")(check.check_raw)
 app.command("convert")(convert.convert_raw)
+app.command("repack")(repack.repack_people)
 app.command("catalog")(catalog.rebuild_catalog)
 app.command("sql")(sql.run_sql)
 app.command("verify")(verify.verify_shards)
+app.command("gc")(gc.collect_garbage)
+app.command("stats")(stats.write_stats)
+app.command("diff")(diff.diff_trees)
+app.command("leakage")(leakage.find_shared_pictures)
 app.add_typer(mix.app, name="mix")
 app.command("preview")(preview.preview_people)
 app.command("train")(train.train_recipe)

@@ -7,16 +7,16 @@ column ``gender`` is the subject's, not the model's.
 Facts: BEDLAM ``data_processing/df_full_body.py``, ``train/dataset/dataset.py``, ``train/core/config.py``.
 """
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from ..errors import RawFileError, UnknownNameError
 from ..shards.record import Camera, Frame, Labels, Person, Provenance, Reject
 from .formats.smplx_pose import cut_pose
-from .pictures import assemble
-from .raw import group_rows, list_files, load_columns
+from .pictures import assemble, need_pictures
+from .raw import are_intrinsics, broken_rows, group_rows, list_files, load_columns, same_intrinsics, with_confidence
 from .source import Source, slug
 
 VERSION = 1
@@ -33,7 +33,7 @@ VALIDATION = frozenset(
         "20221019_3-8_250_highbmihand_orbit_stadium_6fps",
     }
 )
-# Rows of another source that the owner ships along: the agora converter reads them from AGORA's own files.
+# AGORA's rows, which the owner ships along.
 FOREIGN = frozenset({"agora-bfh", "agora-body"})
 
 # Shape of one row of each column.
@@ -50,6 +50,7 @@ _BETAS_HINT = (
     "11 betas belong to the neutral model of the 6 fps release; 10 (gendered) or 16 (locked head) to other body models"
 )
 _MADE = "synthetic"
+_LABELS = Labels(body=_MADE, left_hand=_MADE, right_hand=_MADE, shape=_MADE, keypoints_2d=_MADE)
 _ARRAYS = ("pose_cam", "shape", "trans_cam", "cam_int", "cam_ext")
 
 
@@ -81,69 +82,69 @@ def _label_files(root: Path, split: str) -> list[Path]:
 
 
 def _split_of(labels: Path) -> str:
-    is_validation = labels.stem in VALIDATION or labels.parent.name == "all_npz_12_validation"
-    return "val" if is_validation else "train"
+    return "val" if labels.stem in VALIDATION or labels.parent.name == "all_npz_12_validation" else "train"
 
 
 def _picture_dir(root: Path, scene: str) -> Path | None:
     """Return the folder in which a scene's ``imgname`` lies."""
-    candidates = (root / name / scene / "png" for name in IMAGES)
-    return next((folder for folder in candidates if folder.is_dir()), None)
+    folders = [root / name / scene / "png" for name in IMAGES]
+    return next((folder for folder in folders if folder.is_dir()), None if need_pictures() else folders[0])
 
 
 def frames(source: Source) -> Iterator[Frame | Reject]:
     """Yield every image of a scene with all its people, or the reason why it is left out."""
     path, folder = source.files["labels"], source.files["images"]
-    columns = load_columns(path, COLUMNS, hint=_BETAS_HINT)
-    file = source.relative(path)
-    for imgname, rows in group_rows(columns["imgname"].tolist()).items():
-        key, number = f"{path.stem}/{Path(imgname).stem}", Path(imgname).stem.rsplit("_", 1)[-1]
-        cameras = columns["cam_int"][rows].astype(np.float64)
-        K = next((K for K in cameras if _is_camera(K)), np.zeros((3, 3)))
+    scene, file = _Scene(path), source.relative(path)
+    for imgname, rows in scene.pictures.items():
+        place = PurePosixPath(imgname)
+        key, number = f"{path.stem}/{place.stem}", place.stem.rsplit("_", 1)[-1]
+        K = next((scene.K[row] for row in rows if scene.is_camera[row]), np.zeros((3, 3)))
         turned = bool(K[0, 2] < K[1, 2])  # close-ups are stored lying on their side; K is that of the upright picture
         yield from assemble(
             key,
             folder / imgname,
-            [_person(columns, row, K, f"{key}/{row}", Provenance(file=file, row=str(row))) for row in rows],
+            [_person(scene, row, K, f"{key}/{row}", Provenance(file=file, row=str(row))) for row in rows],
             Provenance(file=file, row=f"imgname {imgname}"),
             expected_size=(round(2 * K[0, 2]), round(2 * K[1, 2])),
             quarter_turns=int(turned),
             camera=Camera(K=K, kind="measured"),
-            sequence=f"{path.stem}/{Path(imgname).parent.as_posix()}",
+            sequence=f"{path.stem}/{place.parent}",
             frame_index=int(number) if number.isdigit() else None,
         )
 
 
-def _is_camera(K: np.ndarray) -> bool:
-    return bool(np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0)
+class _Scene:
+    """The labels of a scene in camera space, all rows at once."""
+
+    def __init__(self, path: Path) -> None:
+        columns = load_columns(path, COLUMNS, hint=_BETAS_HINT)
+        self.broken = broken_rows(columns, _ARRAYS)
+        self.K = columns["cam_int"].astype(np.float64)
+        self.is_camera = are_intrinsics(self.K)
+        self.pictures = group_rows(columns["imgname"].tolist())
+        pose = cut_pose(columns["pose_cam"])
+        self.arrays = {
+            **{name: pose[name] for name in ("global_orient", "body_pose", "left_hand_pose", "right_hand_pose")},
+            "betas": columns["shape"].astype(np.float32),
+            "transl": (columns["trans_cam"] + columns["cam_ext"][:, :3, 3]).astype(np.float32),
+            "keypoints_2d": with_confidence(columns["gtkps"]),
+        }
 
 
-def _person(
-    columns: Mapping[str, np.ndarray], row: int, K: np.ndarray, key: str, provenance: Provenance
-) -> Person | Reject:
+def _person(scene: _Scene, row: int, K: np.ndarray, key: str, provenance: Provenance) -> Person | Reject:
     """Return the person of a row in camera space, or why the row cannot be used."""
-    broken = [name for name in _ARRAYS if not np.isfinite(columns[name][row]).all()]
-    if broken:
-        return Reject(key=key, reason="nan_pose", detail=f"NaN in {', '.join(broken)}", provenance=provenance)
-    own_K = columns["cam_int"][row].astype(np.float64)
-    if not _is_camera(own_K):
-        detail = f"cam_int is not a camera: {own_K.tolist()}"
+    if row in scene.broken:
+        detail = f"NaN in {', '.join(scene.broken[row])}"
+        return Reject(key=key, reason="nan_pose", detail=detail, provenance=provenance)
+    if not scene.is_camera[row]:
+        detail = f"cam_int is not a camera: {scene.K[row].tolist()}"
         return Reject(key=key, reason="bad_camera", detail=detail, provenance=provenance)
-    pose = cut_pose(columns["pose_cam"][row])
-    points = columns["gtkps"][row].astype(np.float32)
-    known = np.isfinite(points).all(axis=1, keepdims=True)
     return Person(
         provenance=provenance,
-        labels=Labels(body=_MADE, left_hand=_MADE, right_hand=_MADE, shape=_MADE, keypoints_2d=_MADE),
+        labels=_LABELS,
         body_model="smplx",
         gender="neutral",
-        global_orient=pose["global_orient"],
-        body_pose=pose["body_pose"],
-        left_hand_pose=pose["left_hand_pose"],
-        right_hand_pose=pose["right_hand_pose"],
-        betas=columns["shape"][row].astype(np.float32),
-        transl=(columns["trans_cam"][row] + columns["cam_ext"][row, :3, 3]).astype(np.float32),
-        keypoints_2d=np.concatenate([np.where(known, points, 0), known], axis=1, dtype=np.float32),
         keypoints_2d_convention="smplx_127",
-        camera=None if np.allclose(own_K, K, rtol=1e-6) else Camera(K=own_K, kind="measured"),
+        camera=None if same_intrinsics(scene.K[row], K) else Camera(K=scene.K[row], kind="measured"),
+        **{name: values[row] for name, values in scene.arrays.items()},
     )

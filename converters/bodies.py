@@ -13,14 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from ..body.assets import NUM_SMPLX_VERTICES
 from ..body.joints import NUM_BODY_JOINTS, NUM_KINEMATIC_JOINTS
 from ..body.models import model_fingerprint
-from ..body.posing import PARAMETER_NAMES, PosingModel, model_path, stack_parameters
+from ..body.posing import PARAMETER_SHAPES, PosingModel, model_path
 from ..errors import BodyModelError
 from ..shards.record import Person
+from .columns import Columns
 
 NUM_JOINTS = 144
 _PICKED = slice(55, 76)
@@ -92,18 +93,21 @@ def _kid_model(directory: Path, kind: str, gender: str, num_betas: int) -> Posin
     return replace(adult, shape_directions=directions, num_betas=num_betas + 1)
 
 
-def joints_of(people: Sequence[Person], bodies: Bodies) -> Float[np.ndarray, "people 144 3"]:
+def joints_of(people: Sequence[Person] | Columns, bodies: Bodies) -> Float[np.ndarray, "people 144 3"]:
     """Return the joints of people in camera space (m), NaN where they are not known."""
-    joints = np.full((len(people), NUM_JOINTS, 3), np.nan)
-    for group, rows in _groups(people).items():
+    columns = people if isinstance(people, Columns) else Columns(people)
+    joints = np.full((len(columns), NUM_JOINTS, 3), np.nan)
+    posable = _are_posable(columns)
+    for group, rows in _groups(columns, posable).items():
         model = bodies.model(*group)
         if model is not None:
-            members = [people[row] for row in rows]
-            joints[rows] = _posed(members, model, is_kid=group[3])
-    rows = [row for row, person in enumerate(people) if not is_posable(person) and _has_mesh(person)]
-    model = bodies.model("smplx", "neutral", 10) if rows else None
-    if model is not None:
-        joints[rows] = mesh_joints(np.stack([np.asarray(people[row].vertices) for row in rows]), model)
+            _pose(joints, columns, np.array(rows), model, is_kid=group[3])
+    for rows, meshes in columns.stacks("vertices"):
+        lone = ~posable[rows]
+        if meshes.shape[1] == NUM_SMPLX_VERTICES and lone.any():
+            model = bodies.model("smplx", "neutral", 10)
+            if model is not None:
+                joints[rows[lone]] = mesh_joints(meshes[lone], model)
     return joints
 
 
@@ -112,52 +116,57 @@ def is_posable(person: Person) -> bool:
     return person.body_model not in (None, "mano") and all(getattr(person, name) is not None for name in _REQUIRED)
 
 
-def _has_mesh(person: Person) -> bool:
-    """Return whether a person carries a SMPL-X mesh."""
-    return person.vertices is not None and len(person.vertices) == NUM_SMPLX_VERTICES
+def _are_posable(columns: Columns) -> Bool[np.ndarray, " people"]:
+    """Return ``is_posable`` of everyone."""
+    has_model = np.array([person.body_model not in (None, "mano") for person in columns.people], bool)
+    return np.logical_and.reduce([has_model, *(columns.has(name) for name in _REQUIRED)])
 
 
-def _groups(people: Sequence[Person]) -> dict[Group, list[int]]:
+def _groups(columns: Columns, posable: Bool[np.ndarray, " people"]) -> dict[Group, list[int]]:
     """Return the rows of posable people by the model that they share."""
     groups: dict[Group, list[int]] = {}
-    for row, person in enumerate(people):
-        if is_posable(person):
-            assert person.body_model is not None
-            assert person.gender is not None
-            assert person.betas is not None
-            key = (person.body_model, person.gender, len(person.betas), bool(person.kid_weight))
-            groups.setdefault(key, []).append(row)
+    for row in np.flatnonzero(posable).tolist():
+        person = columns.people[row]
+        assert person.body_model is not None
+        assert person.gender is not None
+        assert person.betas is not None
+        key = (person.body_model, person.gender, len(person.betas), bool(person.kid_weight))
+        groups.setdefault(key, []).append(row)
     return groups
 
 
-def _posed(people: Sequence[Person], model: PosingModel, is_kid: bool) -> Float[np.ndarray, "people 144 3"]:
-    """Return the joints of people who share a model."""
-    posed = model.joints(_parameters(people, is_kid))
-    if model.kind == "smplx":
-        return _only_labelled(posed, people)
-    joints = np.full((len(people), NUM_JOINTS, 3), np.nan)
-    joints[:, :NUM_BODY_JOINTS] = posed[:, :NUM_BODY_JOINTS]
-    return joints
+def _pose(
+    joints: Float[np.ndarray, "everyone 144 3"],
+    columns: Columns,
+    rows: Int[np.ndarray, " members"],
+    model: PosingModel,
+    *,
+    is_kid: bool,
+) -> None:
+    """Fill in the joints of people who share a model; landmarks are computed only for labelled faces."""
+    if model.kind != "smplx":
+        joints[rows, :NUM_BODY_JOINTS] = model.joints(_parameters(columns, rows, is_kid))[:, :NUM_BODY_JOINTS]
+        return
+    has_face = (columns.has("jaw_pose") | columns.has("expression"))[rows]
+    for some, count in ((rows[has_face], NUM_JOINTS), (rows[~has_face], _FACE.start)):
+        if len(some):
+            parameters = _parameters(columns, some, is_kid)
+            joints[some, :count] = model.joints(parameters, with_face=count == NUM_JOINTS)
+    for name, fingers in _FINGERS.items():
+        joints[np.ix_(rows[~columns.has(name)[rows]], fingers)] = np.nan
 
 
-def _parameters(people: Sequence[Person], is_kid: bool) -> dict[str, np.ndarray]:
+def _parameters(columns: Columns, rows: Int[np.ndarray, " members"], is_kid: bool) -> dict[str, np.ndarray]:
     """Return the parameters of people who share a model as arrays; the kid weight is one more of a kid's betas."""
-    values = stack_parameters([{name: getattr(person, name) for name in PARAMETER_NAMES} for person in people])
+    shapes = PARAMETER_SHAPES | {"body_pose": (max(21, columns.widest("body_pose")), 3)}
+    shapes |= {name: (columns.widest(name),) for name in ("betas", "expression")}
+    values = {name: columns.filled(name, shape)[rows] for name, shape in shapes.items() if columns.stacks(name)}
     if is_kid:
-        weights = np.array([[person.kid_weight] for person in people], np.float64)
-        values["betas"] = np.concatenate([values["betas"], weights], axis=1)
+        assert columns.people[rows[0]].betas is not None
+        betas = values["betas"][:, : len(columns.people[rows[0]].betas)]
+        weights = np.array([[columns.people[row].kid_weight] for row in rows], np.float64)
+        values["betas"] = np.concatenate([betas, weights], axis=1)
     return values
-
-
-def _only_labelled(joints: np.ndarray, people: Sequence[Person]) -> Float[np.ndarray, "people 144 3"]:
-    """Return SMPL-X joints with NaN for fingers and faces that nobody labelled."""
-    for row, person in enumerate(people):
-        for name, fingers in _FINGERS.items():
-            if getattr(person, name) is None:
-                joints[row, fingers] = np.nan
-        if person.jaw_pose is None and person.expression is None:
-            joints[row, _FACE] = np.nan
-    return joints
 
 
 def mesh_joints(vertices: Float[np.ndarray, "people 10475 3"], model: PosingModel) -> Float[np.ndarray, "people 144 3"]:

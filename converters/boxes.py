@@ -20,11 +20,12 @@ COVERAGE_MARGIN = 1.2
 
 def tight_boxes(points: Float[np.ndarray, "people points 2"]) -> Float[np.ndarray, "people 4"]:
     """Return the smallest box around the finite points of each person; NaN for a person without any."""
-    known = np.all(np.isfinite(points), axis=-1, keepdims=True)
-    low = np.where(known, points, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(known, points, -np.inf).max(axis=1, initial=-np.inf)
-    boxes = np.concatenate([low, high], axis=1)
-    return np.where(np.any(known, axis=1), boxes, np.nan)
+    xy = np.ascontiguousarray(np.moveaxis(points, -1, 0))  # numpy is slow where the last axis is as short as two
+    known = np.isfinite(xy[0]) & np.isfinite(xy[1])
+    low = np.where(known, xy, np.inf).min(axis=2, initial=np.inf)
+    high = np.where(known, xy, -np.inf).max(axis=2, initial=-np.inf)
+    boxes = np.concatenate([low, high]).T
+    return np.where(known.any(axis=1)[:, None], boxes, np.nan)
 
 
 def clip_boxes(
@@ -58,7 +59,7 @@ def part_boxes(
 ) -> Float[np.ndarray, "people 4"]:
     """Return boxes around hands or faces with their margin, cut to the picture; NaN where too little is visible."""
     boxes = clip_boxes(scale_boxes(tight_boxes(points), PART_MARGIN), sizes)
-    enough = np.isfinite(points).all(axis=-1).sum(axis=1) >= MIN_PART_POINTS
+    enough = (np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])).sum(axis=1) >= MIN_PART_POINTS
     visible = np.all(box_sides(boxes) >= MIN_BOX_PX, axis=1)
     return np.where((enough & visible)[:, None], boxes, np.nan)
 
@@ -67,7 +68,8 @@ def inside(
     points: Float[np.ndarray, "people points 2"], boxes: Float[np.ndarray, "people 4"]
 ) -> Bool[np.ndarray, "people points"]:
     """Return which points lie in the box of their person; unknown points and boxes hold nothing."""
-    return np.all((points >= boxes[:, None, :2]) & (points <= boxes[:, None, 2:]), axis=-1)
+    held = (points >= boxes[:, None, :2]) & (points <= boxes[:, None, 2:])
+    return held[..., 0] & held[..., 1]
 
 
 def picture_boxes(sizes: Float[np.ndarray, "people 2"]) -> Float[np.ndarray, "people 4"]:

@@ -71,11 +71,12 @@ class HandVerdict:
 
 def row_medians(values: Float[np.ndarray, "people values"], at_least: int = 1) -> Float[np.ndarray, " people"]:
     """Return the median of the finite values of each row; NaN for a row with fewer than ``at_least``."""
-    out = np.full(len(values), np.nan)
-    enough = np.isfinite(values).sum(axis=1) >= at_least
-    if enough.any():
-        out[enough] = np.nanmedian(values[enough], axis=1)
-    return out
+    known = np.isfinite(values)
+    counts = known.sum(axis=1)
+    in_order = np.sort(np.where(known, values, np.inf), axis=1)
+    middle = np.stack([np.maximum(counts - 1, 0) // 2, np.minimum(counts // 2, values.shape[1] - 1)], axis=1)
+    medians = np.take_along_axis(in_order, middle, axis=1).mean(axis=1)
+    return np.where(counts >= max(at_least, 1), medians, np.nan)
 
 
 def min_depth(joints: Float[np.ndarray, "people 144 3"]) -> Float[np.ndarray, " people"]:
@@ -111,8 +112,12 @@ def point_errors(
     points: Float[np.ndarray, "people points dim"], keypoints: Float[np.ndarray, "people points dim_and_confidence"]
 ) -> Float[np.ndarray, "people points"]:
     """Return the distance of each point to its labelled place; NaN where the confidence is zero or a point unknown."""
-    errors = np.linalg.norm(points - keypoints[..., :-1], axis=-1)
-    return np.where(keypoints[..., -1] > 0, errors, np.nan)
+    out = np.full(points.shape[:-1], np.nan)
+    rows = np.flatnonzero((keypoints[..., -1] > 0).any(axis=1))
+    squares = (points[rows] - keypoints[rows, :, :-1]) ** 2
+    errors = np.sqrt(sum(squares[..., axis] for axis in range(squares.shape[-1])))
+    out[rows] = np.where(keypoints[rows, :, -1] > 0, errors, np.nan)
+    return out
 
 
 def reprojection_px(

@@ -5,18 +5,22 @@ units that are due, running them, resuming, counting everyone, and the verdict a
 Killed at any moment, the same call goes on and ends with the same bytes.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConversionError
 from ..shards.tree import sweep_leftovers, unit_dirs
 from ..shards.writer import DEFAULT_SHARD_BYTES
 from .logs import append_line, write_report
-from .plan import Plan, base_task, list_units, make_plan
+from .pictures import labels_alone
+from .plan import Part, Plan, base_task, list_units, make_plan
 from .report import CheckReport, Progress, SplitReport, State, UnitReport, reasons
+from .storing import Storing
 from .units import UnitTask
 from .workers import run_units
 
@@ -39,27 +43,40 @@ def convert(
     only: str | None = None,
     progress: Listener | None = None,
     max_shard_bytes: int = DEFAULT_SHARD_BYTES,
+    storing: Storing = Storing(),
+    part: Part | None = None,
     catalog: bool = True,
 ) -> list[SplitReport]:
     """Convert a split, or all splits that have files, and return what became of each.
 
-    ``only`` is a unit's name or a pattern of names; ``limit`` takes that many people of each unit. ConversionError at
-    the end names the units that failed and the splits in which too many people were rejected; what is good stays.
+    ``only`` is a unit's name or a pattern of names; ``limit`` takes that many people of each unit; ``storing`` says
+    what becomes of the pictures. A ``part`` leaves the other units to other calls, on this machine or another that
+    writes into the same folder, and leaves the catalog alone. ConversionError at the end names the units that failed
+    and the splits in which too many people were rejected; what is good stays.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    base = base_task(dataset, out, options or {}, limit, max_shard_bytes)
-    splits = list_units(dataset, raw, split, options or {}, only)
+    shared: dict[str, Any] = {"limit": limit, "max_shard_bytes": max_shard_bytes, "storing": storing}
+    base = base_task(dataset, out, options, **shared, threads=_threads(jobs, scheduler))
+    with labels_alone(storing.images == "none"):
+        units = list_units(dataset, raw, split, options or {}, only)
+    units = units if part is None else part.of(units)
     sweep_leftovers(out)
-    plans = [make_plan(base, name, sources, absent, only) for name, (sources, absent) in splits.items()]
+    is_whole = only is None and part is None
+    plans = [make_plan(base, name, *found, is_whole=is_whole) for name, found in units.items()]
     total = sum(len(plan.due) + len(plan.standing) for plan in plans)
     reports = [_run(plan, jobs, scheduler, _Teller(plan, total, progress)) for plan in plans]
-    if catalog and unit_dirs(out):
+    if catalog and part is None and unit_dirs(out):
         from ..shards.catalog import build_catalog
 
         build_catalog(out)
     _raise_if_bad(reports, base.bounds.max_reject)
     return reports
+
+
+def _threads(jobs: int, scheduler: str | None) -> int:
+    """Return how many threads of each worker look at pictures, so that all processors of this machine are busy."""
+    return max(1, (os.cpu_count() or 1) // jobs) if scheduler is None else 1
 
 
 @dataclass
@@ -165,14 +182,18 @@ def check(
     *,
     options: Mapping[str, str] | None = None,
     only: str | None = None,
+    storing: Storing = Storing(),
     jobs: int = 1,
     progress: Listener | None = None,
 ) -> CheckReport:
     """Return what a conversion would find among the first ``limit`` people of each unit; nothing stays on the disk."""
     with tempfile.TemporaryDirectory(prefix="ehps-check-") as folder:
-        trial = replace(base_task(dataset, Path(folder), options or {}, limit, DEFAULT_SHARD_BYTES), is_trial=True)
-        splits = list_units(dataset, raw, split, options or {}, only)
-        plans = [make_plan(trial, name, sources, absent, only) for name, (sources, absent) in splits.items()]
+        trial = base_task(
+            dataset, Path(folder), options, limit=limit, storing=storing, threads=_threads(jobs, None), is_trial=True
+        )
+        with labels_alone(storing.images == "none"):
+            units = list_units(dataset, raw, split, options or {}, only)
+        plans = [make_plan(trial, name, *found, is_whole=only is None) for name, found in units.items()]
         total = sum(len(plan.due) for plan in plans)
         reports = [_run(plan, jobs, None, _Teller(plan, total, progress)) for plan in plans]
     return CheckReport(dataset, reports, trial.bounds.max_reject)

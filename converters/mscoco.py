@@ -15,7 +15,8 @@ from ..errors import UnknownNameError
 from ..shards.record import Frame, Person, Provenance, Reject
 from .formats.coco_json import Annotation, CocoImage, clipped_box, coco_frames, coco_sources
 from .formats.neuralannot_json import crop_mismatch, fit_fields, fit_problem, read_fits
-from .raw import first_dir, first_file
+from .pictures import picture_dir
+from .raw import first_file
 from .source import Source
 
 VERSION = 1
@@ -34,7 +35,7 @@ def sources(root: Path, split: str, *, fit: str = "auto") -> list[Source]:
     folder, year = root / "annotations", f"{split}2017"
     files = {
         "annotations": first_file(folder, f"coco_wholebody_{split}_v1.0.json", f"person_keypoints_{year}.json"),
-        "images": first_dir(root, f"images/{year}", year),
+        "images": picture_dir(root, f"images/{year}", year),
     }
     if split == "train" and fit != "none":
         wanted = [FITS[fit]] if fit in FITS else [name for name in FITS.values() if (folder / name).is_file()]

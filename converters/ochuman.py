@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..shards.record import Frame, Reject
 from .formats.coco_json import coco_frames, coco_sources
-from .raw import first_dir, first_file
+from .pictures import picture_dir
+from .raw import first_file
 from .source import Source
 
 VERSION = 1
@@ -19,7 +20,7 @@ VERSION = 1
 def sources(root: Path, split: str) -> list[Source]:
     """Return blocks of images of a split's annotation file."""
     name = f"ochuman_coco_format_{split}_range_0.00_1.00.json"
-    files = {"annotations": first_file(root, name, f"annotations/{name}"), "images": first_dir(root, "images")}
+    files = {"annotations": first_file(root, name, f"annotations/{name}"), "images": picture_dir(root, "images")}
     return coco_sources(root, split, files)
 
 

@@ -7,6 +7,7 @@ A unit stands when its folder is complete and was made by the same versions, opt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -34,8 +35,8 @@ class Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def base_task(dataset: str, out: Path, options: Mapping[str, str], limit: int | None, max_shard_bytes: int) -> UnitTask:
-    """Return what all units of a call share, with an empty source."""
+def base_task(dataset: str, out: Path, options: Mapping[str, str] | None = None, **settings: Any) -> UnitTask:
+    """Return what all units of a call share, with an empty source; ``settings`` are fields of the task."""
     card = load_card(dataset)
     return UnitTask(
         dataset=dataset,
@@ -43,16 +44,40 @@ def base_task(dataset: str, out: Path, options: Mapping[str, str], limit: int | 
         module=cast(ModuleType, get_converter(dataset)).__name__,
         out=out.absolute(),
         bounds=card.checks,
-        options={**converter_options(dataset), **options},
+        options={**converter_options(dataset), **(options or {})},
         body_models=model_dir(),
-        limit=limit,
-        max_shard_bytes=max_shard_bytes,
+        **settings,
     )
 
 
-def list_units(
-    dataset: str, raw: Path, split: str | None, options: Mapping[str, str], only: str | None
-) -> dict[str, tuple[list[Source], str]]:
+Units = dict[str, tuple[list[Source], str]]  # the sources of each split, and why a split has none
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several equal parts of the units of a conversion, each for another machine."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Return the part that ``i/n`` names, i from 1 to n; ValueError for anything else."""
+        number, _, count = text.partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise ValueError(f"a part is i/n with i from 1 to n, such as 2/8, got {text!r}")
+        return cls(int(number), int(count))
+
+    def of(self, units: Units) -> Units:
+        """Return the units of this part: they are dealt out one by one, through all splits."""
+        places = count()
+        return {
+            split: ([s for s in sources if next(places) % self.count == self.number - 1], absent)
+            for split, (sources, absent) in units.items()
+        }
+
+
+def list_units(dataset: str, raw: Path, split: str | None, options: Mapping[str, str], only: str | None) -> Units:
     """Return the wanted sources of each split; one without files is an error only when it was asked for by name."""
     raw = raw.absolute()
     if split is not None:
@@ -79,8 +104,8 @@ def _sources_or_reason(dataset: str, raw: Path, split: str, options: Mapping[str
         return [], str(error)
 
 
-def make_plan(base: UnitTask, split: str, sources: Sequence[Source], absent: str, only: str | None) -> Plan:
-    """Return which units of a split are due, which stand, and which nobody knows any more."""
+def make_plan(base: UnitTask, split: str, sources: Sequence[Source], absent: str, *, is_whole: bool) -> Plan:
+    """Return which units of a split are due, which stand, and, when all of them are given, which nobody knows."""
     plan = Plan(base.dataset, split, absent=absent)
     for source in sources:
         task = replace(base, source=source)
@@ -91,7 +116,7 @@ def make_plan(base: UnitTask, split: str, sources: Sequence[Source], absent: str
             plan.standing.append(report)
     folder = unit_dir(base.out, base.dataset, split, "")
     strangers = sorted({path.name for path in folder.glob("*/")} - {source.name for source in sources})
-    if strangers and only is None and sources:
+    if strangers and is_whole and sources:
         plan.notes.append(
             f"{folder} also holds {', '.join(strangers[:5])}, which the raw tree does not (or no longer) have: "
             "remove them unless they belong to another raw tree"
@@ -123,12 +148,19 @@ def _difference(unit: Mapping[str, Any], task: UnitTask) -> str:
     for name, now in task.recipe().items():
         is_whole = name == "limit" and made.get(name) is None  # a whole unit also serves who wants a part of it
         if made.get(name) != now and not is_whole:
-            return f"{name} was {made.get(name)}, is {now}"
+            return f"{name} was {_short(made.get(name), now)}, is {_short(now, made.get(name))}"
     then = dict(made["body_model"] or {}) | dict.fromkeys(made["body_model_missing"])
     for name, digest in then.items():
         if fingerprint(task.body_models, name) != digest:
             return f"body model {name} is another one than it was made with"
     return ""
+
+
+def _short(value: Any, other: Any) -> Any:
+    """Return a setting, or of several in a table those that differ from another table."""
+    if not isinstance(value, dict) or not isinstance(other, dict):
+        return value
+    return {name: own for name, own in value.items() if name not in other or other[name] != own}
 
 
 def _damage(unit: Mapping[str, Any], folder: Path) -> str:

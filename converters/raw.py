@@ -118,6 +118,32 @@ def load_columns(
     return loaded
 
 
+def broken_rows(columns: Mapping[str, np.ndarray], names: Iterable[str]) -> dict[int, list[str]]:
+    """Return the rows that hold NaN or infinity in some of the named columns, with the names of these columns."""
+    out: dict[int, list[str]] = {}
+    for name in names:
+        column = columns[name]
+        for row in np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(axis=1)).tolist():
+            out.setdefault(row, []).append(name)
+    return out
+
+
+def with_confidence(points: np.ndarray) -> np.ndarray:
+    """Return points (..., dim) as float32 with a confidence behind: 1, or 0 and all zeros where one is not finite."""
+    known = np.isfinite(points).all(axis=-1, keepdims=True)
+    return np.concatenate([np.where(known, points, 0), known], axis=-1, dtype=np.float32, casting="unsafe")
+
+
+def are_intrinsics(K: np.ndarray) -> np.ndarray:
+    """Return which of the matrices (..., 3, 3) are finite with positive focal lengths."""
+    return np.isfinite(K).all(axis=(-2, -1)) & (K[..., 0, 0] > 0) & (K[..., 1, 1] > 0)
+
+
+def same_intrinsics(K: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two matrices of intrinsics are the same but for rounding."""
+    return K.tobytes() == other.tobytes() or np.allclose(K, other, rtol=1e-6)
+
+
 def _check_shape(path: Path, name: str, array: np.ndarray, row_shape: Shape, hint: str) -> None:
     """Raise RawSchemaError unless every row of a column has this shape and, if it is an array, holds numbers."""
     found = array.shape[1:]

@@ -24,9 +24,11 @@ MEASURES = {
     "joint_error_mm": "mm",
     "swap_gain": "of the box",
     "truncation": "of the joints",
+    "occlusion": "of the joints",
     "box_coverage": "of the joints",
     "min_depth_m": "m",
     "distance_m": "m",
+    "sharpness": "grey levels squared",
 }
 _QUANTILES = {"p05": 5, "median": 50, "p95": 95, "max": 100}
 

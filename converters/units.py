@@ -1,6 +1,7 @@
 """One unit from its raw files to its folder of shards: the work that is parallel, resumable and all or nothing.
 
-The converter's frames are taken in batches, posed and measured as arrays, and written one by one with their pictures.
+The converter's frames are taken in batches, posed and measured as arrays, and written one by one with their pictures,
+which other threads may read and encode ahead of the writer.
 ``unit.json`` keeps what the bytes depend on (versions, options, bounds, raw files, body models), so that a later run
 can tell whether the unit still stands. Equal input gives equal bytes.
 """
@@ -9,17 +10,16 @@ import hashlib
 import json
 import time
 import traceback
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 from ..cards import Checks
-from ..errors import ConversionError, EhpsError, PictureError
+from ..errors import ConversionError, EhpsError
 from ..shards.codec import sample_key
-from ..shards.picture import encoded_picture
 from ..shards.record import Frame, Reject
 from ..shards.writer import DEFAULT_SHARD_BYTES, UnitWriter
 from . import Converter, checks
@@ -27,16 +27,19 @@ from .batch import examine
 from .bodies import Bodies
 from .hand_convention import HandSample
 from .logs import LiveFile
+from .pictures import labels_alone
 from .report import State, Tally, UnitReport
 from .source import Source
+from .storing import PictureRoom, Storing, open_room
 
 # Grows whenever the engine makes other records of the same frames.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 # Enough people for arrays to pay, few enough to need some tens of megabytes.
-BATCH_PEOPLE = 256
-# Frames that carry their pictures (cut from videos) are held until their batch is done.
+BATCH_PEOPLE = 1024
+# Frames that carry their pictures (cut from videos) or meshes are held until their batch is done.
 BATCH_BYTES = 64 << 20
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# The dashboard follows a conversion at this pace.
+TELL_SECONDS = 2.0
 
 Notify = Callable[[UnitReport], None]
 
@@ -54,6 +57,8 @@ class UnitTask:
     body_models: Path | None = None
     limit: int | None = None  # people
     max_shard_bytes: int = DEFAULT_SHARD_BYTES
+    storing: Storing = field(default_factory=Storing)
+    threads: int = 1  # that look at pictures; the bytes do not depend on it
     is_trial: bool = False  # look at the unit, but leave nothing behind
     message: str = ""  # why the unit is converted again
 
@@ -75,6 +80,7 @@ class UnitTask:
             "options": dict(self.options),
             "limit": self.limit,
             "max_shard_bytes": self.max_shard_bytes,
+            "storing": asdict(self.storing),
             "bounds": self.bounds.model_dump(),
             "raw": raw_fingerprint(self.source),
         }
@@ -113,9 +119,14 @@ def convert_unit(task: UnitTask, notify: Notify | None = None) -> UnitReport:
         if notify is not None:
             notify(report)
 
-    with open_writer(task) as writer:
+    key_of = partial(sample_key, task.dataset, task.source.split)
+    with (
+        labels_alone(task.storing.images == "none"),
+        open_room(task.storing, key_of, task.threads) as room,
+        open_writer(task) as writer,
+    ):
         bodies = Bodies(task.body_models)
-        report = fill(writer, task, bodies, tell)
+        report = fill(writer, task, bodies, room, tell)
         writer.meta |= {"body_model": bodies.used or None, "body_model_missing": bodies.missing}
         if not task.is_trial:
             writer.commit(report.facts())
@@ -135,7 +146,7 @@ def open_writer(task: UnitTask) -> UnitWriter:
     )
 
 
-def fill(writer: UnitWriter, task: UnitTask, bodies: Bodies, tell: Notify) -> UnitReport:
+def fill(writer: UnitWriter, task: UnitTask, bodies: Bodies, room: PictureRoom, tell: Notify) -> UnitReport:
     """Put all frames and rejects of a unit into its writer and return what was found."""
     tally, hands = Tally(), HandSample()
     tell(_report(task, tally, "running"))
@@ -143,8 +154,15 @@ def fill(writer: UnitWriter, task: UnitTask, bodies: Bodies, tell: Notify) -> Un
         outcome = examine(frames, bodies, task.bounds)
         hands.add(outcome)
         tally.people_raw += len(outcome.crowd.people) + sum(reject.people for reject in rejects)
-        for frame in outcome.frames:
-            rejects += store(frame, writer, task, tally)
+        told = time.monotonic()
+        for pictured in room.pictured(outcome.frames):
+            rejects += pictured.rejects
+            for piece in pictured.pieces:
+                writer.write(piece.frame, piece.key, piece.picture)
+                tally.add_frame(piece.frame)
+            if time.monotonic() > told + TELL_SECONDS:
+                told = time.monotonic()
+                tell(_report(task, tally, "running"))
         for reject in rejects + outcome.rejects:
             # Without the place of the raw tree on this machine, so that the same data give the same bytes.
             reject = replace(reject, detail=reject.detail.replace(f"{task.source.root}/", ""))
@@ -164,7 +182,7 @@ def fill(writer: UnitWriter, task: UnitTask, bodies: Bodies, tell: Notify) -> Un
 
 
 def batches(records: Iterable[Frame | Reject], limit: int | None) -> Iterator[tuple[list[Frame], list[Reject]]]:
-    """Yield frames and rejects in portions of about 256 people; at most ``limit`` people, to whole frames."""
+    """Yield frames and rejects in portions of about 1,024 people; at most ``limit`` people, to whole frames."""
     frames: list[Frame] = []
     rejects: list[Reject] = []
     people = held = seen = 0
@@ -175,7 +193,7 @@ def batches(records: Iterable[Frame | Reject], limit: int | None) -> Iterator[tu
         else:
             frames.append(record)
             count = len(record.people)
-            held += len(record.image) if isinstance(record.image, bytes) else 0
+            held += _held_bytes(record)
         people, seen = people + count, seen + count
         if people >= BATCH_PEOPLE or held >= BATCH_BYTES:
             yield frames, rejects
@@ -186,43 +204,10 @@ def batches(records: Iterable[Frame | Reject], limit: int | None) -> Iterator[tu
         yield frames, rejects
 
 
-def store(frame: Frame, writer: UnitWriter, task: UnitTask, tally: Tally) -> list[Reject]:
-    """Write one frame with its picture; return the rejects of all its people when the picture is no good."""
-    try:
-        picture = encoded_picture(frame.image, frame.quarter_turns, name=frame.key)
-    except PictureError as error:
-        return _without_picture(frame, error.reason, str(error))
-    if picture.ext == "png" and not has_sound_chunks(picture.data):
-        return _without_picture(
-            frame, "damaged_image", "the picture is damaged: a checksum inside the PNG does not hold"
-        )
-    if (picture.width, picture.height) != (frame.width, frame.height):
-        found = f"the picture has {picture.width} x {picture.height} pixels, its labels {frame.width} x {frame.height}"
-        return _without_picture(frame, "image_size", found)
-    key = sample_key(task.dataset, task.source.split, frame.key)
-    writer.write(frame, key, picture.data, picture.ext, picture.stored)
-    tally.add_frame(frame)
-    return []
-
-
-def has_sound_chunks(png: bytes) -> bool:
-    """Return whether every chunk of a PNG has its checksum (PNG specification, 5.3): ten times faster than decoding.
-
-    A JPEG has no checksums, and decoders make a picture of nearly anything, so there is no such question to ask it.
-    """
-    position, view = len(PNG_SIGNATURE), memoryview(png)
-    while position < len(png):
-        size = int.from_bytes(view[position : position + 4], "big")
-        end = position + 8 + size
-        if zlib.crc32(view[position + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            return False
-        position = end + 4
-    return True
-
-
-def _without_picture(frame: Frame, reason: str, detail: str) -> list[Reject]:
-    """Return one reject for everyone in a frame."""
-    return [Reject(key=frame.key, reason=reason, detail=detail, provenance=p.provenance) for p in frame.people]
+def _held_bytes(frame: Frame) -> int:
+    """Return the bytes of the picture and the meshes that a frame carries."""
+    meshes = sum(person.vertices.nbytes for person in frame.people if person.vertices is not None)
+    return meshes + (len(frame.image) if isinstance(frame.image, bytes) else 0)
 
 
 def _report(task: UnitTask, tally: Tally, state: State) -> UnitReport:

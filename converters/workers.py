@@ -25,6 +25,8 @@ INTERRUPTED = 130  # what shells call a process that Ctrl-C ended
 # Units in flight for each worker of a cluster: the next one waits there, so that no worker idles.
 UNITS_PER_THREAD = 2
 
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
 Tick = Callable[[UnitTask], None]
 
 
@@ -58,9 +60,25 @@ def open_team(jobs: int, scheduler: str | None) -> Iterator[Team]:
         context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker)
         try:
-            yield Team(executor, jobs)
+            with _single_threaded():
+                yield Team(executor, jobs)
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Make processes that begin meanwhile do their linear algebra in one thread each, unless the user says otherwise.
+
+    Several threads in each of several processes wait for one another more than they work.
+    """
+    added = {name: "1" for name in _BLAS_THREADS if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 @contextmanager

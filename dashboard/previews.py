@@ -59,7 +59,7 @@ def stored_frame(out: Path, row: dict[str, Any]) -> StoredFrame:
     """Return the frame that a row of ``queries.sample_frames`` points to."""
     places = {
         member: Place(*(int(row[f"{member}_{part}"]) for part in ("offset", "size", "crc32")))
-        for member in ("image", "json", "npy")
+        for member in ("image", "json", "rows")
     }
     return StoredFrame(TarFile(out / row["tar"], int(row["tar_size"])), places)
 

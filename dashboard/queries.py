@@ -102,7 +102,7 @@ def reject_examples(cursor: Cursor, dataset: str, reason: str, limit: int) -> pd
 _PLACES = (
     "f.key, f.split, f.width, f.height, f.num_people, s.path AS tar, s.size AS tar_size, "
     "f.image_offset, f.image_size, f.image_crc32, f.json_offset, f.json_size, f.json_crc32, "
-    "f.npy_offset, f.npy_size, f.npy_crc32"
+    "f.rows_offset, f.rows_size, f.rows_crc32"
 )
 _SHARDS = "JOIN shards s ON (s.dataset, s.split, s.unit, s.shard) = (f.dataset, f.split, f.unit, f.shard)"
 
@@ -143,13 +143,12 @@ class Variable:
 
     title: str
     expression: str
-    table: str = "people"
     condition: str = "true"
 
 
 VARIABLES: dict[str, Variable] = {
     "box_height": Variable("box height (px)", "box_height_px"),
-    "distance": Variable("distance (m)", "t.transl[3]", "people JOIN poses t USING (person_id)", "transl_is_metric"),
+    "distance": Variable("distance (m)", "quality_distance_m", "transl_is_metric"),
     "reprojection": Variable("reprojection error (px)", "quality_reprojection_px"),
 }
 
@@ -162,7 +161,7 @@ def histogram(cursor: Cursor, dataset: str, variable: str) -> pd.DataFrame:
     """
     what = VARIABLES[variable]
     return cursor.execute(
-        f"WITH raw AS (SELECT dataset = $dataset AS is_this, {what.expression}::DOUBLE AS x FROM {what.table} "
+        f"WITH raw AS (SELECT dataset = $dataset AS is_this, {what.expression}::DOUBLE AS x FROM people "
         f"WHERE {what.condition}), numbers AS (FROM raw WHERE isfinite(x) AND x >= 0), "
         f"edge AS (SELECT greatest(quantile_cont(x, 0.995) / {BINS}, 1e-6) AS width FROM numbers), "
         f"binned AS (SELECT is_this, least(floor(x / width), {BINS - 1}) AS bin, width FROM numbers, edge) "

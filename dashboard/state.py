@@ -69,9 +69,7 @@ def ask(query: Callable[..., pd.DataFrame], *arguments: Any) -> pd.DataFrame:
 
 @st.cache_data(max_entries=512, show_spinner=False)
 def _ask(snapshot: Snapshot, name: str, arguments: tuple) -> pd.DataFrame:
-    cursor = _connection(snapshot).cursor()
-    cursor.execute("USE ehps")  # a cursor begins in the private database that the catalog is attached to
-    return getattr(queries, name)(cursor, *arguments)
+    return getattr(queries, name)(_connection(snapshot).cursor(), *arguments)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda connection: connection.close())

@@ -1,31 +1,32 @@
 """How one frame lies in a shard: a picture, a small JSON for people to read, and one numpy array for programs.
 
-``<key>.jpg`` or ``.png`` is the picture. ``<key>.json`` holds every scalar of the record, one person a line; an entry
-that is missing means absent. ``<key>.npy`` is a structured float32 array with one row a person, for ``numpy.load``.
-It has only the fields that some person of the frame carries. Bit i of its subfield ``valid`` says whether one carries
-``ARRAY_FIELDS[i]``; where the bit is false the numbers are NaN. People whose arrays differ in length share the longest:
-the subfield ``<field>_count`` then says how many leading entries are each person's own.
-The npy layout is numpy's (numpy.lib.format); lengths are metres and pixels, rotations axis-angle in radians.
+``<key>.jpg`` or ``.png`` is the picture, absent where labels were converted alone. ``<key>.json`` holds every scalar of
+the record, one person a line; an entry that is missing means absent. ``<key>.rows`` holds the numbers, one row a
+person, for ``numpy.load`` (``rows.py``). Lengths are metres and pixels, rotations axis-angle in radians.
 """
 
 import hashlib
-import io
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..body.cameras import Distortion
 from ..errors import RecordError, ShardError
-from .record import ARRAY_FIELDS, Camera, Frame, Labels, Person, Provenance, scalar_fields
+from .picture import Picture
+from .record import ARRAY_FIELDS, Camera, Cut, Frame, Labels, Numbers, Person, Provenance
+from .rows import decode_people, encode_numbers, encode_people, person_array
 
-FORMAT_VERSION = 1  # a reader refuses what is newer; ARRAY_FIELDS may only grow at its end
+__all__ = ["decode_people", "encode_people", "person_array"]
+
+FORMAT_VERSION = 2  # of shards and sidecars; ARRAY_FIELDS may only grow at its end
+# Numpy's own format under a name that no tool decodes unasked: Hugging Face's reader cannot hold structured arrays.
+NUMBERS_EXT = "rows"
 MAX_NAME_BYTES = 100  # the name field of a USTAR header, extension included
-_MAX_KEY_BYTES = MAX_NAME_BYTES - len(".json")
+MAX_KEY_BYTES = MAX_NAME_BYTES - len(".json")
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[a-z0-9_-]+")
 
@@ -38,9 +39,9 @@ def sample_key(dataset: str, split: str, frame_key: str) -> str:
     """
     slug = re.sub(r"[^A-Za-z0-9_-]", "_", frame_key.strip("/").replace("/", "-"))
     key = f"{dataset}-{split}-{slug}"
-    if len(key) > _MAX_KEY_BYTES:
+    if len(key) > MAX_KEY_BYTES:
         digest = hashlib.sha256(f"{dataset}-{split}-{frame_key}".encode()).hexdigest()[:12]
-        key = f"{key[: _MAX_KEY_BYTES - 13]}-{digest}"
+        key = f"{key[: MAX_KEY_BYTES - 13]}-{digest}"
     return key
 
 
@@ -51,8 +52,8 @@ def person_key(key: str, person: int) -> str:
 
 def check_key(key: str) -> None:
     """Raise RecordError unless the key can name the members of a sample."""
-    if not _KEY.fullmatch(key) or len(key) > _MAX_KEY_BYTES:
-        raise RecordError(key, "key", f"of at most {_MAX_KEY_BYTES} letters, digits, '-' and '_'", repr(key))
+    if not _KEY.fullmatch(key) or len(key) > MAX_KEY_BYTES:
+        raise RecordError(key, "key", f"of at most {MAX_KEY_BYTES} letters, digits, '-' and '_'", repr(key))
 
 
 def check_name(kind: str, name: str) -> None:
@@ -61,16 +62,9 @@ def check_name(kind: str, name: str) -> None:
         raise ValueError(f"{kind} {name!r} must consist of at most {MAX_NAME_BYTES} of [a-z0-9_-]")
 
 
-def encode_frame(
-    frame: Frame, image: bytes, ext: str, dataset: str, split: str, unit: str, key: str, stored: str = "as_distributed"
-) -> dict[str, bytes]:
-    """Return the members of one sample by extension, in the order in which they lie in the tar."""
-    meta = frame_meta(frame, dataset=dataset, split=split, unit=unit, key=key)
-    meta["image"] = {"encoding": ext, "stored": stored}
-    return {ext: image, "json": encode_meta(meta), "npy": encode_people(frame.people)}
-
-
-def frame_meta(frame: Frame, *, dataset: str, split: str, unit: str, key: str) -> dict[str, Any]:
+def frame_meta(
+    frame: Frame, picture: Picture | None, numbers: Sequence[Numbers], *, dataset: str, split: str, unit: str, key: str
+) -> dict[str, Any]:
     """Return everything of a frame that is not an array, as plain JSON values; absent values have no key."""
     meta = {
         "format": FORMAT_VERSION,
@@ -85,9 +79,18 @@ def frame_meta(frame: Frame, *, dataset: str, split: str, unit: str, key: str) -
         "sequence": frame.sequence,
         "frame_index": None if frame.frame_index is None else int(frame.frame_index),
         "camera_name": frame.camera_name,
-        "people": [_person_meta(key, person) for person in frame.people],
+        "cut": None if frame.cut is None else vars(frame.cut),
+        "people": [_person_meta(key, person, own) for person, own in zip(frame.people, numbers, strict=True)],
     }
+    if picture is not None:
+        meta["image"] = {"encoding": picture.ext, "stored": picture.stored, "blake3": picture.blake3}
     return _present(meta)
+
+
+def encode_frame(meta: Mapping[str, Any], picture: Picture | None, numbers: Sequence[Numbers]) -> dict[str, bytes]:
+    """Return the members of one sample by extension, in the order in which they lie in the tar."""
+    members = {} if picture is None else {picture.ext: picture.data}
+    return members | {"json": encode_meta(meta), NUMBERS_EXT: encode_numbers(numbers)}
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,120 +111,46 @@ def _camera_meta(key: str, camera: Camera) -> dict[str, Any]:
     return _present(meta)
 
 
-def _person_meta(key: str, person: Person) -> dict[str, Any]:
+def _person_meta(key: str, person: Person, numbers: Numbers) -> dict[str, Any]:
     """Return the scalars of a person as JSON values; ``fields`` lists the arrays that the person carries."""
-    meta = scalar_fields(person)
-    meta["provenance"] = {"file": person.provenance.file, "row": person.provenance.row}
+    values = vars(person)
+    meta = {name: value for name in _TEXTS if (value := values[name]) is not None}
+    if person.camera is not None:
+        meta["camera"] = _camera_meta(key, person.camera)
+    if person.kid_weight is not None:
+        meta["kid_weight"] = float(person.kid_weight)
+    meta["fields"] = list(numbers.kind.shapes)
     meta["labels"] = _present(vars(person.labels))
-    meta["camera"] = None if person.camera is None else _camera_meta(key, person.camera)
-    meta["kid_weight"] = None if person.kid_weight is None else float(person.kid_weight)
+    meta["provenance"] = vars(person.provenance)
     meta["quality"] = finite_quality(person.quality)
-    meta["fields"] = [name for name in ARRAY_FIELDS if getattr(person, name) is not None]
-    return _present(meta)
+    meta["transl_is_metric"] = bool(person.transl_is_metric)
+    return meta
+
+
+_TEXTS = ("body_model", "gender", "keypoints_2d_convention", "keypoints_3d_convention", "track")
 
 
 def finite_quality(quality: Mapping[str, float]) -> dict[str, float]:
     """Return the measures that are numbers: one that could not be taken is absent."""
-    return {name: float(value) for name, value in sorted(quality.items()) if math.isfinite(value)}
+    return {name: float(value) for name, value in quality.items() if math.isfinite(value)}
 
 
 def encode_meta(meta: Mapping[str, Any]) -> bytes:
     """Return JSON with sorted keys, one key a line and one person a line, so that a frame can be read in a pager."""
-    lines = []
-    for name in sorted(meta):
-        value = meta[name]
-        if name == "people" and value:
-            value_text = "[\n" + ",\n".join("  " + _json(person) for person in value) + "\n ]"
-        else:
-            value_text = _json(value)
-        lines.append(f' "{name}": {value_text}')
+    lines = [f' "{name}": {_text(name, meta[name])}' for name in sorted(meta)]
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
+def _text(name: str, value: Any) -> str:
+    """Return the JSON of one entry of a frame."""
+    if type(value) is int:
+        return str(value)
+    if name == "people" and value:
+        return "[\n" + ",\n".join(["  " + _json(person) for person in value]) + "\n ]"
+    return _json(value)
+
+
 _json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False).encode  # on one line
-
-
-def encode_people(people: Sequence[Person]) -> bytes:
-    """Return the npy file with one row a person."""
-    dtype = _people_dtype(people)
-    rows = np.zeros(len(people), dtype)
-    for name in ARRAY_FIELDS:
-        if name in (rows.dtype.names or ()):
-            _fill_field(rows, name, people)
-    return _npy_header(dtype, len(people)) + rows.tobytes()
-
-
-def _people_dtype(people: Sequence[Person]) -> np.dtype:
-    """Return the row layout that holds everything these people carry."""
-    layout: list[tuple] = [("valid", "<u4")]
-    for name in ARRAY_FIELDS:
-        shapes = {getattr(person, name).shape for person in people if getattr(person, name) is not None}
-        if shapes:
-            layout.append((name, "<f4", max(shapes)))
-        if len(shapes) > 1:
-            layout.append((f"{name}_count", "<u4"))
-    return np.dtype(layout)
-
-
-def _fill_field(rows: np.ndarray, name: str, people: Sequence[Person]) -> None:
-    """Write one field of everyone, and the bits that say who carries it."""
-    column, bit = rows[name], np.uint32(1 << ARRAY_FIELDS.index(name))
-    column[...] = np.nan
-    has_counts = f"{name}_count" in (rows.dtype.names or ())
-    for index, person in enumerate(people):
-        value = getattr(person, name)
-        if value is None:
-            continue
-        column[index, : len(value)] = value
-        rows["valid"][index] |= bit
-        if has_counts:
-            rows[f"{name}_count"][index] = len(value)
-
-
-@lru_cache(maxsize=4096)
-def _npy_header(dtype: np.dtype, count: int) -> bytes:
-    """Return the npy header of a structured array."""
-    buffer = io.BytesIO()
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)}
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()
-
-
-@lru_cache(maxsize=4096)
-def _parse_header(header: bytes) -> tuple[np.dtype, int]:
-    """Return row layout and number of rows; the headers of a dataset repeat, so each is parsed once."""
-    buffer = io.BytesIO(header)
-    try:
-        if np.lib.format.read_magic(buffer) != (1, 0):
-            raise ValueError("npy version is not 1.0")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
-        (count,) = shape
-        if dtype.hasobject or "valid" not in (dtype.names or ()):
-            raise ValueError(f"rows of {dtype}")
-    except ValueError as error:
-        raise ShardError("npy member", f"its header is not one of ehps ({error})") from error
-    return dtype, count
-
-
-def decode_people(data: bytes) -> np.ndarray:
-    """Return the rows of an npy member as a read-only structured array over the given bytes."""
-    end = 10 + int.from_bytes(data[8:10], "little")
-    dtype, count = _parse_header(bytes(data[:end]))
-    if len(data) != end + count * dtype.itemsize:
-        raise ShardError("npy member", f"{count} people take {end + count * dtype.itemsize} bytes, found {len(data)}")
-    return np.frombuffer(data, dtype, count, end)
-
-
-def person_array(rows: np.ndarray, person: int, name: str) -> np.ndarray | None:
-    """Return one array of one person in its own shape; None when the person does not carry it."""
-    if not int(rows["valid"][person]) >> _BITS[name] & 1:
-        return None
-    value = rows[name][person]
-    counts = f"{name}_count"
-    return value[: rows[counts][person]] if counts in (rows.dtype.names or ()) else value
-
-
-_BITS = {name: bit for bit, name in enumerate(ARRAY_FIELDS)}
 
 
 def decode_meta(data: bytes) -> dict[str, Any]:
@@ -263,10 +192,7 @@ def decode_frame(meta: Mapping[str, Any], rows: np.ndarray, image: bytes) -> Fra
     """Return the whole record of a sample, its picture as encoded bytes."""
     people = tuple(decode_person(meta, rows, person) for person in range(len(rows)))
     same: dict[str, Any] = {name: meta.get(name) for name in _SAME_IN_META}
+    cut = Cut(**meta["cut"]) if "cut" in meta else None
     return Frame(
-        key=meta["frame_key"],
-        image=image,
-        people=people,
-        camera=decode_camera(meta["camera"]),
-        **same,
+        key=meta["frame_key"], image=image, people=people, camera=decode_camera(meta["camera"]), cut=cut, **same
     )

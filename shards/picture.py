@@ -1,7 +1,8 @@
-"""Pictures: kept as the owner made them, turned upright where the source lies on its side, measured without decoding.
+"""Pictures on their way into a shard: tiled without loss, turned upright where the source lies on its side, measured.
 
-A JPEG or PNG enters the shard byte for byte. Only a quarter turn makes a new file (a PNG again, or a JPEG of quality
-95, and the record says which), and only a format that few readers know is rewritten, losslessly, as PNG.
+A JPEG gets its tiles (shards/jpeg.py) and keeps its coefficients; a PNG, or another picture without loss, becomes a
+tiled JPEG of quality 95, because a cut of it would need all of it decoded. Both can be kept as the owner made them.
+Only a quarter turn changes a JPEG's pixels: it is made anew at quality 95. ``stored`` says what happened.
 EXIF orientation is ignored everywhere: the labels of the sources refer to the pixels as they lie in the file.
 Marker and chunk layouts are those of ITU-T T.81 (JPEG) and of the PNG specification (W3C).
 """
@@ -15,9 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ..errors import PictureError
+from .digest import digest
+from .jpeg import TileMap, map_tiles, tile_jpeg
 
 JPEG_QUALITY = 95
-RESTART_MCUS = 8  # our own JPEGs carry a restart marker every eight blocks, so that a reader may cut out a region
 
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -34,26 +36,57 @@ class Picture(NamedTuple):
     ext: str  # jpg or png
     width: int  # px, after the turn
     height: int
-    stored: str  # as_distributed, lossless_png, turned_png, turned_jpeg_<quality>
+    stored: str  # as_distributed, tiled, png_to_jpeg_95, lossless_png, turned_png or turned_jpeg_95
+    blake3: str  # of the owner's bytes
+    tiles: TileMap | None = None  # where the tiles of a JPEG lie
+    luma: UInt8[np.ndarray, "rows columns"] | None = None  # gray at about 1/8 size; None for a copy without a look
 
 
-def encoded_picture(source: Path | bytes, quarter_turns: int = 0, *, decode: bool = False, name: str = "") -> Picture:
-    """Return the picture to store: the owner's bytes, or a new file where a turn or the format asks for one.
+def encoded_picture(
+    source: Path | bytes,
+    quarter_turns: int = 0,
+    *,
+    jpeg: Literal["tile", "keep"] = "tile",
+    png: Literal["jpeg", "keep"] = "jpeg",
+    name: str = "",
+) -> Picture:
+    """Return the picture to store: the owner's with tiles, the owner's bytes, or a new file where that is asked for.
 
-    ``quarter_turns`` counts clockwise. ``decode`` also decodes the picture, which finds damage between header and end.
-    A missing, cut off or unknown picture raises PictureError; ``name`` says in it where bytes came from.
+    ``quarter_turns`` counts clockwise. ``jpeg="keep"`` and ``png="keep"`` copy the bytes and look at the header and the
+    end only; a format that is neither JPEG nor PNG, or a turned PNG, is then written as PNG without loss.
+    A missing, damaged or unknown picture raises PictureError; ``name`` says in it where bytes came from.
     """
     where = str(source) if isinstance(source, Path) else name or "picture"
     data = _read(source) if isinstance(source, Path) else source
-    ext = picture_format(data)
-    if ext is None:
-        return _as_png(data, quarter_turns, where)
-    width, height = picture_size(data, where)
-    if quarter_turns % 4:
-        return _turned(data, ext, quarter_turns, where)
-    if decode:
-        decode_rgb(data, name=where)
-    return Picture(data, ext, width, height, "as_distributed")
+    ext, turns = picture_format(data), quarter_turns % 4
+    if turns == 0 and (jpeg if ext == "jpg" else png) == "keep" and ext:
+        return picture_of(data, name=where)
+    blake3 = digest(data)
+    if turns == 0 and ext == "jpg":
+        return _tiled(data, "tiled", blake3, where)
+    if ext == "jpg":
+        data = tile_jpeg(data, where).data  # OpenCV would decode a damaged one without a word
+    pixels = _decode(data, cv2.IMREAD_UNCHANGED, where)
+    pixels = cv2.rotate(pixels, _TURNS[turns]) if turns else pixels
+    if png == "keep" and ext != "jpg":
+        encoded, stored = _encode(".png", pixels, where), "turned_png" if turns else "lossless_png"
+        return Picture(encoded, "png", pixels.shape[1], pixels.shape[0], stored, blake3)
+    stored = f"{'turned' if turns else 'png_to'}_jpeg_{JPEG_QUALITY}"
+    return _tiled(_encode(".jpg", _eight_bits(pixels), where), stored, blake3, where)
+
+
+def picture_of(data: bytes, stored: str = "as_distributed", *, name: str = "picture") -> Picture:
+    """Return an encoded picture as it is, with its size and, where it has them, its tiles."""
+    width, height = picture_size(data, name)
+    ext = str(picture_format(data))
+    tiles = map_tiles(data) if ext == "jpg" else None
+    return Picture(data, ext, width, height, stored, digest(data), tiles)
+
+
+def _tiled(data: bytes, stored: str, blake3: str, where: str) -> Picture:
+    """Return a JPEG with tiles."""
+    tiled = tile_jpeg(data, where)
+    return Picture(tiled.data, "jpg", tiled.tiles.width, tiled.tiles.height, stored, blake3, tiled.tiles, tiled.luma)
 
 
 def _read(path: Path) -> bytes:
@@ -114,24 +147,36 @@ def _require(condition: bool, name: str, problem: str) -> None:
         raise PictureError(name, "damaged_image", f"the picture is damaged: {problem}")
 
 
-def _turned(data: bytes, ext: str, quarter_turns: int, where: str) -> Picture:
-    """Return the picture turned clockwise: a PNG without loss, a JPEG at quality 95."""
-    if ext == "png":
-        return _as_png(data, quarter_turns, where)
-    turned = cv2.rotate(decode_rgb(data, name=where), _TURNS[quarter_turns % 4])
-    return Picture(encode_jpeg(turned), "jpg", turned.shape[1], turned.shape[0], f"turned_jpeg_{JPEG_QUALITY}")
-
-
-def _as_png(data: bytes, quarter_turns: int, where: str) -> Picture:
-    """Return any picture that OpenCV reads as PNG with its depth and channels, turned clockwise."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+def _decode(data: bytes, flags: int, where: str) -> np.ndarray:
+    """Return what OpenCV reads, or raise PictureError."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:
+        raise PictureError(
+            where, "unsupported_image", f"OpenCV refuses these {len(data)} bytes: {error.err}"
+        ) from error
     if pixels is None:
         reason = "damaged_image" if picture_format(data) else "unsupported_image"
         raise PictureError(where, reason, f"OpenCV cannot decode these {len(data)} bytes")
-    turns = quarter_turns % 4
-    pixels = cv2.rotate(pixels, _TURNS[turns]) if turns else pixels
-    encoded = cv2.imencode(".png", pixels)[1].tobytes()
-    return Picture(encoded, "png", pixels.shape[1], pixels.shape[0], "turned_png" if turns else "lossless_png")
+    return pixels
+
+
+def _eight_bits(pixels: np.ndarray) -> UInt8[np.ndarray, "height width *channels"]:
+    """Return pixels as a JPEG holds them: 8 bits, without transparency."""
+    pixels = pixels[..., :3] if pixels.ndim == 3 else pixels
+    if pixels.dtype == np.uint16:
+        pixels = (pixels.astype(np.uint32) + 128) // 257
+    return np.ascontiguousarray(pixels, np.uint8)
+
+
+def _encode(ext: Literal[".jpg", ".png"], pixels: np.ndarray, where: str = "picture") -> bytes:
+    """Return OpenCV's pixels as a file of that kind."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if ext == ".jpg" else []
+    is_done, encoded = cv2.imencode(ext, pixels, options)
+    if not is_done:
+        size = f"{pixels.shape[1]} x {pixels.shape[0]} px of {pixels.dtype}"
+        raise PictureError(where, "unsupported_image", f"{size} cannot be written as {ext[1:]}")
+    return encoded.tobytes()
 
 
 def decode_rgb(
@@ -143,18 +188,15 @@ def decode_rgb(
     """
     scale = {1: 0, 2: 16, 4: 32, 8: 64}[reduce]  # OpenCV's IMREAD_REDUCED_* bits without their colour bit
     flags = scale | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if pixels is None:
-        raise PictureError(name, "damaged_image", f"OpenCV cannot decode these {len(data)} bytes")
-    return pixels
+    return _decode(data, flags, name)
 
 
 def encode_jpeg(rgb: UInt8[np.ndarray, "height width 3"], quality: int = JPEG_QUALITY) -> bytes:
-    """Return an 8-bit RGB picture as a baseline JPEG with restart markers."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, RESTART_MCUS]
-    return cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+    """Return an 8-bit RGB picture as a baseline JPEG with tiles, its colours at half the resolution."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return tile_jpeg(cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1].tobytes()).data
 
 
 def encode_png(rgb: UInt8[np.ndarray, "height width 3"]) -> bytes:
     """Return an 8-bit RGB picture as PNG."""
-    return cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return _encode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))

@@ -1,46 +1,27 @@
 """Reading shards: any person or frame by the offsets in the sidecars, without scanning a tar.
 
-``ShardReader`` opens one tar. ``PeopleIndex`` holds where everyone of a converted tree lies, as one flat array whose
-row numbers are the ``person_id`` of the catalog, so that an SQL query yields what to load. With the catalog it is saved
-as ``OUT/people-<fingerprint>.npy``, which every worker process maps instead of reading.
+``ShardReader`` opens one tar; ``index.PeopleIndex`` knows where everyone of a converted tree lies.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float32, Int
 
 from ..errors import ShardError
-from .record import ARRAY_FIELDS
-from .sidecar import read_sidecar, sidecar_facts
+from .index import MEMBER_PLACES, PeopleIndex, member_places
+from .jpeg import TileMap
+from .picture import Picture
+from .sidecar import TILE_COLUMNS, read_sidecar, sidecar_facts
 from .stored import StoredFrame, StoredPerson, TarFile
-from .tree import ShardPlace, list_shards, shards_fingerprint, unit_dirs
-from .ustar import Place
+from .tree import unit_dirs
 
 __all__ = ["PeopleIndex", "ShardReader", "StoredFrame", "StoredPerson", "iter_shards"]
 
-MEMBERS = ("image", "json", "npy")
-_PLACES = [f"{member}_{part}" for member in MEMBERS for part in ("offset", "size", "crc32")]
-_BOX = ["bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"]
-_HAS = [f"has_{name}" for name in ARRAY_FIELDS]
-INDEX_DTYPE = np.dtype(
-    [
-        *((f"{member}_offset", "<u8") for member in MEMBERS),
-        *((f"{member}_size", "<u4") for member in MEMBERS),
-        *((f"{member}_crc32", "<u4") for member in MEMBERS),
-        ("shard", "<u4"),  # row of PeopleIndex.shards
-        ("valid", "<u4"),  # bit i: the person carries ARRAY_FIELDS[i]
-        ("width", "<u4"),  # px
-        ("height", "<u4"),
-        ("bbox_xyxy", "<f4", (4,)),  # px; NaN where absent
-        ("person", "<u4"),  # index in the frame
-    ],
-    align=True,
-)
+_OF_PICTURE = ["image_ext", "image_stored", "image_blake3", "image_phash"]
+_TILES = [column.name for column in TILE_COLUMNS]
 
 
 def iter_shards(out: Path, dataset: str | None = None, split: str | None = None) -> Iterator[Path]:
@@ -75,7 +56,7 @@ class ShardReader:
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        return {name: self.rows.column(name).to_numpy() for name in [*_PLACES, "person"]}
+        return {name: _whole_numbers(self.rows, name) for name in [*MEMBER_PLACES, "person"]}
 
     @cached_property
     def _first_rows(self) -> dict[str, int]:
@@ -91,7 +72,9 @@ class ShardReader:
         return self.rows.num_rows
 
     def _frame(self, row: int) -> StoredFrame:
-        return StoredFrame(self._tar, _places({name: column[row] for name, column in self._columns.items()}))
+        places = member_places({name: column[row] for name, column in self._columns.items()})
+        first = row - int(self._columns["person"][row])
+        return StoredFrame(self._tar, places, lambda: tile_map(self.rows, first))
 
     def frame(self, key: str) -> StoredFrame:
         """Return the frame of a key; ShardError when this shard does not hold it."""
@@ -107,10 +90,30 @@ class ShardReader:
         """Return the encoded picture of a row of the sidecar."""
         return self._frame(row).image_bytes
 
+    def picture(self, row: int) -> tuple[Picture, int | None]:
+        """Return the picture of a row of the sidecar as a writer takes it, and its perceptual hash."""
+        values = self.rows.slice(row, 1).select([*_OF_PICTURE, "width", "height"]).to_pylist()[0]
+        frame = self._frame(row)
+        stored = Picture(
+            frame.image_bytes,
+            values["image_ext"],
+            values["width"],
+            values["height"],
+            values["image_stored"],
+            values["image_blake3"],
+            frame.tiles,
+        )
+        return stored, values["image_phash"]
+
+    def first_rows(self) -> Iterator[tuple[int, StoredFrame]]:
+        """Yield every frame in the order of the tar, with the row of its first person."""
+        for row in self._first_rows.values():
+            yield row, self._frame(row)
+
     def frames(self) -> Iterator[StoredFrame]:
         """Yield every frame in the order of the tar."""
-        for row in self._first_rows.values():
-            yield self._frame(row)
+        for _, frame in self.first_rows():
+            yield frame
 
     def people(self) -> Iterator[StoredPerson]:
         """Yield everyone in the order of the sidecar; people of one frame share what is read."""
@@ -125,98 +128,16 @@ def read_people(out: Path, dataset: str | None = None, split: str | None = None)
             yield from reader.people()
 
 
-class PeopleIndex:
-    """Where everyone lies: ``rows`` is a flat array (``INDEX_DTYPE``), row i is ``person_id`` i of the catalog."""
-
-    def __init__(self, out: Path, shards: Sequence[ShardPlace], rows: np.ndarray, mapped: Path | None = None) -> None:
-        self.out, self.shards, self.rows, self._mapped = Path(out), list(shards), rows, mapped
-        self._tars = [TarFile(self.out / shard.path, shard.size) for shard in self.shards]
-
-    @classmethod
-    def open(cls, out: Path) -> "PeopleIndex":
-        """Return the index of a converted tree: mapped when its catalog is up to date, else read from the sidecars."""
-        shards = list_shards(out)
-        path = index_path(out, shards)
-        return cls(out, shards, _mapped_rows(path), path) if path.is_file() else cls.from_places(out, shards)
-
-    @classmethod
-    def from_shards(cls, out: Path, tar_paths: Iterable[Path] | None = None) -> "PeopleIndex":
-        """Return the index of some tars of a converted tree; None: of the whole tree, like ``open``."""
-        if tar_paths is None:
-            return cls.open(out)
-        places = {shard.path: shard for shard in list_shards(out)}
-        wanted = [Path(path).relative_to(out).as_posix() for path in tar_paths]
-        if missing := [path for path in wanted if path not in places]:
-            raise ShardError(Path(out) / missing[0], "this tar belongs to no committed unit", "convert the unit again")
-        return cls.from_places(out, [places[path] for path in wanted])
-
-    @classmethod
-    def from_places(cls, out: Path, shards: Sequence[ShardPlace]) -> "PeopleIndex":
-        """Return the index of the given shards, read from their sidecars."""
-        parts = [_read_rows(Path(out) / shard.path, number) for number, shard in enumerate(shards)]
-        return cls(out, shards, np.concatenate([np.zeros(0, INDEX_DTYPE), *parts]))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._mapped is not None:
-            return _reopen, (self.out, self.shards, self._mapped)
-        return PeopleIndex, (self.out, self.shards, self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def bbox_xyxy(self) -> Float32[np.ndarray, "people 4"]:
-        """Tight boxes in pixels; NaN where absent."""
-        return self.rows["bbox_xyxy"]
-
-    def has(self, name: str) -> Bool[np.ndarray, " people"]:
-        """Return who carries a field of ``ARRAY_FIELDS``."""
-        return (self.rows["valid"] >> np.uint32(ARRAY_FIELDS.index(name)) & np.uint32(1)).astype(bool)
-
-    def ids(self, dataset: str | None = None, split: str | None = None) -> Int[np.ndarray, " some"]:
-        """Return the row numbers of a source or split."""
-        wanted = [dataset in (None, shard.dataset) and split in (None, shard.split) for shard in self.shards]
-        return np.flatnonzero(np.array(wanted, bool)[self.rows["shard"]])
-
-    def load(self, person_id: int) -> StoredPerson:
-        """Return one person; its members are read when they are asked for."""
-        row = self.rows[person_id]
-        return StoredPerson(StoredFrame(self._tars[row["shard"]], _places(row)), int(row["person"]))
+def _whole_numbers(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column of whole numbers, 0 where it is null."""
+    return table.column(name).fill_null(0).to_numpy()
 
 
-def _places(row: Any) -> dict[str, Place]:
-    """Return the places of the members of one row of an index."""
-    return {m: Place(int(row[f"{m}_offset"]), int(row[f"{m}_size"]), int(row[f"{m}_crc32"])) for m in MEMBERS}
-
-
-def _read_rows(tar_path: Path, number: int) -> np.ndarray:
-    """Return the rows of the index of one shard."""
-    same = [*_PLACES, "person", "width", "height"]
-    table = read_sidecar(tar_path.with_suffix(".parquet"), [*same, *_BOX, *_HAS])
-    rows = np.zeros(table.num_rows, INDEX_DTYPE)
-    for name in same:
-        rows[name] = table.column(name).to_numpy()
-    for edge, name in enumerate(_BOX):
-        rows["bbox_xyxy"][:, edge] = table.column(name).to_numpy()
-    for bit, name in enumerate(_HAS):
-        rows["valid"] |= table.column(name).to_numpy().astype(np.uint32) << np.uint32(bit)
-    rows["shard"] = number
-    return rows
-
-
-def index_path(out: Path, shards: Sequence[ShardPlace]) -> Path:
-    """Return where the index of these shards is saved."""
-    return Path(out) / f"people-{shards_fingerprint(shards)[:16]}.npy"
-
-
-def _mapped_rows(path: Path) -> np.ndarray:
-    """Return the rows of a saved index without reading them."""
-    rows = np.load(path, mmap_mode="r")
-    if rows.dtype != INDEX_DTYPE:
-        raise ShardError(path, "the index was written by another version of ehps", "rebuild it with ehps catalog")
-    return rows.view(np.ndarray)
-
-
-def _reopen(out: Path, shards: Sequence[ShardPlace], path: Path) -> PeopleIndex:
-    """Return a mapped index in another process."""
-    return PeopleIndex(out, shards, _mapped_rows(path), path)
+def tile_map(table: pa.Table, row: int) -> TileMap | None:
+    """Return the tiles that a row of a sidecar, of the first person of a frame, tells of; None where it has none."""
+    values = table.slice(row, 1).select([*_TILES, "width", "height"]).to_pylist()[0]
+    if values["tile_row_offsets"] is None:
+        return None
+    for name in ("tile_row_offsets", "tile_row_crc32"):
+        values[name] = np.array(values[name], np.uint32)
+    return TileMap(**{name.removeprefix("tile_"): value for name, value in values.items()})

@@ -6,13 +6,15 @@ Betas are kept as distributed, with the body model and gender that they belong t
 See docs/conventions.md.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float32
 
 from ..body.cameras import Distortion
 from ..errors import RecordError
@@ -92,6 +94,18 @@ class Person:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Where a picture was cut from: pixel u of a frame is ``(u + 0.5 - x0) * scale_x - 0.5`` of the cut; so for v."""
+
+    frame_key: str  # globally unique key of the whole frame
+    person: int  # index of the person in that frame
+    x0: float  # left edge of the cut, px of the frame from its left edge
+    y0: float
+    scale_x: float = 1.0  # px of the cut for one px of the frame; the two differ by rounding alone
+    scale_y: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """One picture and everyone labelled in it."""
 
@@ -105,6 +119,7 @@ class Frame:
     sequence: str | None = None
     frame_index: int | None = None
     camera_name: str | None = None
+    cut: Cut | None = None  # of a pack of single people: what the labels' pixels are pixels of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +157,7 @@ ARRAY_FIELDS: tuple[str, ...] = (
     "right_hand_bbox_xyxy",
 )
 
-_SHAPES: dict[str, tuple[int | None, ...]] = {
+SHAPES: dict[str, tuple[int | None, ...]] = {
     "global_orient": (3,),
     "body_pose": (None, 3),
     "left_hand_pose": (15, 3),
@@ -165,37 +180,85 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
     "right_hand_bbox_xyxy": (4,),
 }
 _MAY_HOLD_NAN = frozenset({"joints_3d", "keypoints_3d", "keypoints_2d"})
+_CONVENTIONS = ("keypoints_2d", "keypoints_3d")
 
 
-def check_person(key: str, person: Person) -> None:
-    """Raise RecordError unless every array has its shape and finite values and each keypoint set names its order."""
-    for name in ARRAY_FIELDS:
-        value = getattr(person, name)
-        if value is not None:
-            _check_array(key, name, value)
-    for name in ("keypoints_2d", "keypoints_3d"):
-        if (getattr(person, name) is None) != (getattr(person, f"{name}_convention") is None):
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """Which arrays a person carries and in which shapes: the same object for everyone who carries the same."""
+
+    shapes: Mapping[str, tuple[int, ...]]  # of what is carried, in storage order
+    valid: int  # bit i: ARRAY_FIELDS[i] is carried
+    places: Mapping[str, slice]  # of each array among the numbers
+    may_be_nan: Bool[np.ndarray, " numbers"]
+    wrong_shape: tuple[str, str, str] | None  # field, expected, found
+
+
+class Numbers(NamedTuple):
+    """The arrays of a person one after the other, in storage order."""
+
+    kind: Kind
+    flat: Float32[np.ndarray, " numbers"]
+
+
+@lru_cache(maxsize=4096)
+def _kind(shapes: tuple[tuple[int, ...] | None, ...]) -> Kind:
+    """Return what people whose arrays have these shapes carry."""
+    carried = {name: shape for name, shape in zip(ARRAY_FIELDS, shapes, strict=True) if shape is not None}
+    valid = sum(1 << bit for bit, shape in enumerate(shapes) if shape is not None)
+    ends = np.cumsum([0, *(math.prod(shape) for shape in carried.values())]).tolist()
+    places = {name: slice(*ends[i : i + 2]) for i, name in enumerate(carried)}
+    may_be_nan = np.zeros(ends[-1], bool)
+    for name in _MAY_HOLD_NAN & carried.keys():
+        may_be_nan[places[name]] = True
+    return Kind(carried, valid, places, may_be_nan, _wrong_shape(carried))
+
+
+def _wrong_shape(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str, str] | None:
+    """Return the first array that does not fit its field, as the name, what was expected and what was found."""
+    for name, shape in shapes.items():
+        wanted = SHAPES[name]
+        if len(shape) != len(wanted) or any(size not in (None, n) for size, n in zip(wanted, shape, strict=True)):
+            return name, f"of shape {tuple('any' if size is None else size for size in wanted)}", str(shape)
+    return None
+
+
+def numbers_of(person: Person) -> Numbers:
+    """Return the arrays of a person in one piece, as float32; nothing is checked."""
+    values = vars(person)
+    arrays = [values[name] for name in ARRAY_FIELDS]
+    kind = _kind(tuple([None if array is None else array.shape for array in arrays]))
+    parts = [array.reshape(-1) for array in arrays if array is not None]
+    flat = np.concatenate(parts, dtype=np.float32, casting="same_kind") if parts else np.zeros(0, np.float32)
+    return Numbers(kind, flat)
+
+
+def check_person(key: str, person: Person) -> Numbers:
+    """Return the arrays of a person in one piece.
+
+    RecordError unless each has its shape and finite values, and each keypoint set names its order.
+    """
+    values = vars(person)
+    for name in _CONVENTIONS:
+        if (values[name] is None) != (values[f"{name}_convention"] is None):
             raise RecordError(key, f"{name}_convention", f"given exactly when {name} is", "one without the other")
     if person.betas is not None and (person.body_model is None or person.gender is None):
         raise RecordError(key, "betas", "accompanied by body_model and gender", "betas alone")
+    numbers = numbers_of(person)
+    if numbers.kind.wrong_shape:
+        raise RecordError(key, *numbers.kind.wrong_shape)
+    if not (np.isfinite(numbers.flat) | numbers.kind.may_be_nan).all():
+        _raise_not_finite(key, numbers)
+    return numbers
 
 
-def _check_array(key: str, name: str, value: np.ndarray) -> None:
-    """Raise RecordError unless the array fits its field."""
-    shape = _SHAPES[name]
-    fits = len(shape) == value.ndim and all(want in (None, got) for want, got in zip(shape, value.shape, strict=True))
-    if not fits:
-        wanted = tuple("any" if size is None else size for size in shape)
-        raise RecordError(key, name, f"of shape {wanted}", str(value.shape))
-    if name not in _MAY_HOLD_NAN and not np.isfinite(value).all():
-        raise RecordError(key, name, "finite", "NaN or infinity; a converter must turn such a person into a Reject")
+def _raise_not_finite(key: str, numbers: Numbers) -> None:
+    """Raise RecordError with the name of the array that holds NaN or infinity."""
+    bad = ~np.isfinite(numbers.flat) & ~numbers.kind.may_be_nan
+    name = next(name for name, place in numbers.kind.places.items() if bad[place].any())
+    raise RecordError(key, name, "finite", "NaN or infinity; a converter must turn such a person into a Reject")
 
 
 def array_fields(person: Person) -> dict[str, np.ndarray]:
     """Return the numeric labels that this person carries, in storage order."""
     return {name: getattr(person, name) for name in ARRAY_FIELDS if getattr(person, name) is not None}
-
-
-def scalar_fields(person: Person) -> dict[str, Any]:
-    """Return everything that is not an array: labels, provenance, conventions, quality."""
-    return {f.name: getattr(person, f.name) for f in fields(person) if f.name not in ARRAY_FIELDS}

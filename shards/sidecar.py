@@ -1,26 +1,28 @@
 """The Parquet file beside each tar: one row a person, with every scalar of the record and where its bytes lie.
 
 Offsets and sizes are bytes of the tar, so that a member is read with one ``pread`` and no scan. The small numeric
-labels are float32 lists, flattened row by row; keypoints, joints and vertices are in the npy member only, because they
-would outweigh everything else. Null means absent. The tables below are the one place that says what a column means: the
-Parquet fields and the catalog's column comments both come from them. Equal input gives equal bytes.
+labels are float32 lists, flattened row by row; keypoints, joints and vertices are in the numeric member only, because
+they would outweigh everything else. Null means absent. The tables below are the one place that says what a column
+means: the Parquet fields and the catalog's column comments both come from them. Equal input gives equal bytes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import ShardError
-from .codec import finite_quality, person_key
-from .record import ARRAY_FIELDS, Camera, Frame, Person, Provenance, Reject
+from .codec import FORMAT_VERSION
+from .record import ARRAY_FIELDS, Provenance, Reject
 
-_ROW_GROUP = 16_384
+ROW_GROUP = 16_384
 _TEXT, _INT, _LONG, _FLOAT, _BOOL = pa.string(), pa.int32(), pa.int64(), pa.float32(), pa.bool_()
-_LIST = pa.list_(pa.float32())
+_LIST, _COUNTS = pa.list_(pa.float32()), pa.list_(pa.uint32())
+# Text that hardly repeats: a dictionary of it would cost time and save nothing.
+_MOSTLY_UNIQUE = frozenset({"person_key", "key", "frame_key", "cut_frame_key", "provenance_row", "image_blake3"})
 
 
 class Column(NamedTuple):
@@ -34,7 +36,7 @@ class Column(NamedTuple):
 def _members() -> list[Column]:
     """Return the columns that say where the members of the sample lie."""
     columns = []
-    for member, what in (("image", "picture"), ("json", "readable record"), ("npy", "numeric record")):
+    for member, what in (("image", "picture"), ("json", "readable record"), ("rows", "numeric record")):
         columns += [
             Column(f"{member}_offset", _LONG, f"first byte of the {what} in the tar"),
             Column(f"{member}_size", _INT, f"bytes of the {what}"),
@@ -46,17 +48,29 @@ def _members() -> list[Column]:
 IDENTITY_COLUMNS = [
     Column("person_key", _TEXT, "globally unique name of the person: <key>#<index in the frame>"),
     Column("key", _TEXT, "globally unique name of the frame and of its members in the tar"),
-    Column("person", _INT, "index of the person in the frame, which is the row of the npy member"),
+    Column("person", _INT, "index of the person in the frame, which is the row of the numeric member"),
     Column("dataset", _TEXT, "id of the source"),
     Column("split", _TEXT, "train, val or test"),
     Column("unit", _TEXT, "part of the source that was converted as one piece of work"),
     Column("shard", _TEXT, "file name of the tar"),
 ]
+# On the row of a frame's first person alone, and null for a picture without tiles.
+TILE_COLUMNS = [
+    Column("tile_mcu_width", _INT, "width of a block of the tiled JPEG, px"),
+    Column("tile_mcu_height", _INT, "height of a block of the tiled JPEG, px"),
+    Column("tile_restart_mcus", _INT, "blocks between two restart markers"),
+    Column("tile_header_size", _INT, "bytes of the JPEG before its pixels"),
+    Column("tile_header_crc32", pa.uint32(), "zlib CRC-32 of these bytes"),
+    Column("tile_row_offsets", _COUNTS, "first byte of each row of blocks in the JPEG, and where the last one ends"),
+    Column("tile_row_crc32", _COUNTS, "zlib CRC-32 of the bytes of each row of blocks"),
+]
 MEMBER_COLUMNS = [
     *_members(),
     Column("image_ext", _TEXT, "jpg or png"),
-    Column("image_stored", _TEXT, "as_distributed, or how the owner's picture was rewritten"),
-    Column("image_sha256", _TEXT, "SHA-256 of the picture as stored"),
+    Column("image_stored", _TEXT, "as_distributed, tiled (without loss), or how the owner's picture was rewritten"),
+    Column("image_blake3", _TEXT, "BLAKE3 of the owner's picture, before anything was done to it"),
+    Column("image_phash", pa.uint64(), "perceptual hash of the picture: 64 bits, few of which differ in a copy"),
+    *TILE_COLUMNS,
 ]
 FRAME_COLUMNS = [
     Column("frame_key", _TEXT, "key of the frame within its source and split"),
@@ -66,6 +80,12 @@ FRAME_COLUMNS = [
     Column("sequence", _TEXT, "recording or video that the frame belongs to"),
     Column("frame_index", _LONG, "position of the frame in its sequence"),
     Column("camera_name", _TEXT, "name of the camera within the recording"),
+    Column("cut_frame_key", _TEXT, "of a pack of single people: key of the whole frame that the picture is cut from"),
+    Column("cut_person", _INT, "index of the person in that frame"),
+    Column("cut_x0", _FLOAT, "left edge of the cut, px of the frame: u of the cut is (u + 0.5 - x0) * scale_x - 0.5"),
+    Column("cut_y0", _FLOAT, "upper edge of the cut, px of the frame"),
+    Column("cut_scale_x", _FLOAT, "px of the cut for one px of the frame, across"),
+    Column("cut_scale_y", _FLOAT, "px of the cut for one px of the frame, down"),
 ]
 # Of the person's own camera where fits were made in a crop, else of the picture's.
 CAMERA_COLUMNS = [
@@ -116,6 +136,8 @@ QUALITY_MEANINGS = {
     "joint_error_mm": "mean distance of the body model's joints from the source's 3D joints, nothing aligned, mm",
     "swap_gain": "how much better the limbs would fit with left and right swapped, share of the box; above 0 is odd",
     "truncation": "share of the body joints that lie outside of the picture",
+    "occlusion": "share of the body joints inside the picture that a nearer labelled person covers",
+    "sharpness": "variance of the Laplacian of the grey cut at 256 px of box height",
     "box_coverage": "share of the visible body joints that the box holds",
     "min_depth_m": "depth of the joint nearest to the camera plane, m; below 0 is behind the camera",
     "distance_m": "distance of the pelvis from the camera's centre, m",
@@ -158,91 +180,38 @@ def quality_columns(extra: Iterable[str] = ()) -> list[Column]:
     return columns + [Column(f"quality_{name}", _FLOAT, f"measure {name} of the conversion engine") for name in others]
 
 
-def frame_values(frame: Frame) -> dict[str, Any]:
-    """Return the columns that everyone in a frame shares."""
-    values = {"frame_key": frame.key, "width": frame.width, "height": frame.height, "num_people": len(frame.people)}
-    return values | {"sequence": frame.sequence, "frame_index": frame.frame_index, "camera_name": frame.camera_name}
+def sidecar_columns(measures: Iterable[str] = ()) -> list[Column]:
+    """Return all columns of a sidecar in their order; ``measures`` are names beside the engine's own."""
+    people = [*IDENTITY_COLUMNS, *FRAME_COLUMNS, *PERSON_COLUMNS]
+    return [*people, *quality_columns(measures), *LIST_COLUMNS, *MEMBER_COLUMNS]
 
 
-def _camera_values(camera: Camera) -> dict[str, Any]:
-    """Return the columns of a camera."""
-    values: dict[str, Any] = {"camera_kind": camera.kind, "is_undistorted": camera.is_undistorted}
-    values["distortion_model"] = camera.distortion and camera.distortion.model
-    values["has_T_camera_world"] = camera.T_camera_world is not None
-    if (K := camera.K) is not None:
-        values |= {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2]}
-    return values
+def schema_of(columns: Iterable[Column]) -> pa.Schema:
+    """Return the Arrow schema with the meaning of each column."""
+    return pa.schema([pa.field(c.name, c.type, metadata={"comment": c.meaning}) for c in columns])
 
 
-def person_values(key: str, index: int, frame: Frame) -> dict[str, Any]:
-    """Return the columns of one person of a frame."""
-    person = frame.people[index]
-    values: dict[str, Any] = {"person_key": person_key(key, index), "person": index}
-    values |= {"has_own_camera": person.camera is not None, **_camera_values(person.camera or frame.camera)}
-    values |= {"provenance_file": person.provenance.file, "provenance_row": person.provenance.row}
-    for name in ("track", "body_model", "gender", "kid_weight", "transl_is_metric"):
-        values[name] = getattr(person, name)
-    values["keypoints_2d_convention"] = person.keypoints_2d_convention
-    values["keypoints_3d_convention"] = person.keypoints_3d_convention
-    values |= {f"label_{part}": origin for part, origin in vars(person.labels).items()}
-    values |= {f"quality_{name}": value for name, value in finite_quality(person.quality).items()}
-    return values | _array_values(person)
-
-
-def _array_values(person: Person) -> dict[str, Any]:
-    """Return which arrays a person carries, its box, and the lists."""
-    values: dict[str, Any] = {f"has_{name}": getattr(person, name) is not None for name in ARRAY_FIELDS}
-    values["num_betas"] = None if person.betas is None else len(person.betas)
-    if (box := person.bbox_xyxy) is not None:
-        values |= {f"bbox_{edge}": box[i] for i, edge in enumerate(("x0", "y0", "x1", "y1"))}
-        values["box_height_px"] = box[3] - box[1]
-    return values | {name: getattr(person, name) for name in LIST_MEANINGS}
-
-
-def _schema(columns: Iterable[Column], metadata: Mapping[str, str]) -> pa.Schema:
-    """Return the Arrow schema with the meaning of each column and the facts of the file."""
-    fields = [pa.field(c.name, c.type, metadata={"comment": c.meaning}) for c in columns]
-    return pa.schema(fields, metadata=dict(metadata))
-
-
-def _array(column: Column, values: list[Any]) -> pa.Array:
-    """Return one column as an Arrow array."""
-    if column.type != _LIST:
-        return pa.array(values, column.type, from_pandas=False)
-    parts = [np.zeros(0, np.float32) if value is None else np.asarray(value, np.float32).ravel() for value in values]
-    ends = np.cumsum([0] + [len(part) for part in parts]).astype(np.int32)
-    absent = pa.array([value is None for value in values], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(np.concatenate(parts)), mask=absent)
-
-
-def _write(path: Path, columns: list[Column], rows: list[dict[str, Any]], metadata: Mapping[str, str]) -> None:
-    """Write rows as Parquet; floats without dictionary and byte-split, which is both smaller and faster."""
-    arrays = [_array(column, [row.get(column.name) for row in rows]) for column in columns] if rows else None
-    schema = _schema(columns, metadata)
-    table = schema.empty_table() if arrays is None else pa.Table.from_arrays(arrays, schema=schema)
-    floats = [c.name if c.type == _FLOAT else f"{c.name}.list.element" for c in columns if c.type in (_FLOAT, _LIST)]
+def write_table(path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a table as Parquet; floats without dictionary and byte-split, which is both smaller and faster."""
+    columns = {field.name: field.type for field in table.schema}
+    texts = [name for name, kind in columns.items() if kind == _TEXT and name not in _MOSTLY_UNIQUE]
+    floats = [name for name, kind in columns.items() if kind == _FLOAT]
+    lists = [f"{name}.list.element" for name, kind in columns.items() if kind == _LIST]
     pq.write_table(
-        table,
+        table.replace_schema_metadata(dict(metadata or {})),
         path,
         compression="zstd",
-        row_group_size=_ROW_GROUP,
-        use_dictionary=[c.name for c in columns if c.type == _TEXT],  # pyright: ignore[reportArgumentType]
-        use_byte_stream_split=floats,  # pyright: ignore[reportArgumentType]
+        row_group_size=ROW_GROUP,
+        use_dictionary=texts,  # pyright: ignore[reportArgumentType]
+        use_byte_stream_split=floats + lists,  # pyright: ignore[reportArgumentType]
     )
-
-
-def write_sidecar(path: Path, rows: list[dict[str, Any]], metadata: Mapping[str, str]) -> None:
-    """Write the sidecar of one tar; ``metadata`` holds the tar's checksum and size and the versions."""
-    measured = {name.removeprefix("quality_") for name in set().union(*rows) if name.startswith("quality_")}
-    columns = [*IDENTITY_COLUMNS, *FRAME_COLUMNS, *PERSON_COLUMNS, *quality_columns(measured)]
-    _write(path, [*columns, *LIST_COLUMNS, *MEMBER_COLUMNS], rows, metadata)
 
 
 def write_rejects(path: Path, rejects: list[Reject], dataset: str, split: str, unit: str) -> None:
     """Write what a unit left out; the file has its columns even when nothing was."""
     where = {"dataset": dataset, "split": split, "unit": unit}
     rows = [where | _reject_values(reject) for reject in rejects]
-    _write(path, REJECT_COLUMNS, rows, {})
+    write_table(path, pa.Table.from_pylist(rows, schema_of(REJECT_COLUMNS)))
 
 
 def _reject_values(reject: Reject) -> dict[str, Any]:
@@ -254,28 +223,43 @@ def _reject_values(reject: Reject) -> dict[str, Any]:
 
 def empty_sidecar() -> pa.Table:
     """Return a sidecar without rows."""
-    columns = [*IDENTITY_COLUMNS, *FRAME_COLUMNS, *PERSON_COLUMNS, *quality_columns(), *LIST_COLUMNS, *MEMBER_COLUMNS]
-    return _schema(columns, {}).empty_table()
+    return schema_of(sidecar_columns()).empty_table()
 
 
 def read_sidecar(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Return the sidecar, or some of its columns; ShardError when it is absent or no Parquet file."""
-    with _opened(path) as file:
+    with open_sidecar(path) as file, _named_damage(path):
         return file.read(columns=columns)
 
 
 def sidecar_facts(path: Path) -> dict[str, str]:
-    """Return what the sidecar says about its tar: ehps_tar_sha256, ehps_tar_size, ehps_format, ehps_version."""
-    with _opened(path) as file:
+    """Return what the sidecar says about its tar: ehps_tar_blake3, ehps_tar_size, ehps_format, ehps_version."""
+    with open_sidecar(path) as file:
         metadata = file.schema_arrow.metadata or {}
     return {name.decode(): value.decode() for name, value in metadata.items() if name.startswith(b"ehps_")}
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    """Return an open Parquet file; ShardError when it is absent or something else."""
+def open_sidecar(path: Path, read_dictionary: list[str] | None = None) -> pq.ParquetFile:
+    """Return an open sidecar; ShardError when it is absent, something else, or of another format.
+
+    Texts of the columns ``read_dictionary`` come as Arrow dictionaries.
+    """
+    with _named_damage(path):
+        file = pq.ParquetFile(path, read_dictionary=read_dictionary)
+        found = int((file.metadata.metadata or {}).get(b"ehps_format", FORMAT_VERSION))
+    if found != FORMAT_VERSION:
+        file.close()
+        problem = f"the shard has format {found}, this ehps reads format {FORMAT_VERSION}"
+        raise ShardError(path, problem, "convert the unit again" if found < FORMAT_VERSION else "update ehps")
+    return file
+
+
+@contextmanager
+def _named_damage(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged or absent sidecar raises into ShardError."""
     try:
-        return pq.ParquetFile(path)
+        yield
     except FileNotFoundError as error:
         raise ShardError(path, "the sidecar of the shard is not there", "convert the unit again") from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # pyarrow raises all three for damaged bytes
         raise ShardError(path, f"the sidecar is not a Parquet file ({error})", "convert the unit again") from error

@@ -5,25 +5,36 @@ checked against their CRC-32, because picture decoders return something even fro
 What a source does not carry is None.
 """
 
+import ctypes
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, UInt8, UInt32
 
-from ..errors import ShardError
+from ..errors import PictureError, ShardError
 from .codec import decode_camera, decode_frame, decode_meta, decode_people, decode_person, person_array, person_key
-from .picture import decode_rgb
+from .jpeg import TileMap, Window, mcu_window, window_jpeg
+from .native import library
+from .picture import decode_rgb, picture_format
 from .record import ARRAY_FIELDS, Camera, Frame, Labels, Person, Provenance
-from .ustar import Place
+from .region import Box, Corners, Reduce, Region, part_of, seen_tiles
+from .ustar import Place, crc32
 
-Reduce = Literal[1, 2, 4, 8]
+library.ehps_first_damaged.restype = ctypes.c_int32
+library.ehps_first_damaged.argtypes = [
+    ctypes.c_char_p,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int32,
+]
+CORNER_MARGIN = 4  # px of the decoded size: two for interpolation, two for what upsampled colours look at
 
 
 class _Descriptor:
@@ -62,14 +73,32 @@ class TarFile:
     def read(self, place: Place) -> bytes:
         """Return one member; ShardError when its bytes are not those that were written."""
         data = self._pread(place)
-        if len(data) != place.size or zlib.crc32(data) != place.crc32:
-            problem = f"the {place.size} bytes at {place.offset} are damaged"
-            raise ShardError(self.path, problem, "convert the unit again")
+        if len(data) != place.size or crc32(data) != place.crc32:
+            raise self._damaged(place.offset, place.size)
         return data
+
+    def read_pieces(
+        self, place: Place, starts: UInt32[np.ndarray, " pieces_and_end"], checksums: UInt32[np.ndarray, " pieces"]
+    ) -> bytes:
+        """Return adjacent pieces of a member in one read; ``starts`` count from its first byte, the last one ends them.
+
+        ``checksums`` are the CRC-32 of the pieces. ShardError when the bytes of one are not those that were written.
+        """
+        first, size = int(starts[0]), int(starts[-1]) - int(starts[0])
+        if size < 0 or first + size > place.size:
+            raise self._damaged(place.offset + first, size)
+        data = self._pread(Place(place.offset + first, size, 0))
+        damaged = library.ehps_first_damaged(data, len(data), starts.ctypes.data, checksums.ctypes.data, len(checksums))
+        if damaged >= 0:
+            raise self._damaged(place.offset + int(starts[damaged]), int(starts[damaged + 1]) - int(starts[damaged]))
+        return data
+
+    def _damaged(self, offset: int, size: int) -> ShardError:
+        return ShardError(self.path, f"the {size} bytes at {offset} are damaged", "convert the unit again")
 
     def holds(self, place: Place) -> bool:
         """Return whether a member has the bytes that were written."""
-        return zlib.crc32(self._pread(place)) == place.crc32
+        return crc32(self._pread(place)) == place.crc32
 
     def _pread(self, place: Place) -> bytes:
         """Return the bytes at a place, opening the file when necessary."""
@@ -92,8 +121,16 @@ class TarFile:
 class StoredFrame:
     """One sample of a shard; its members are read when they are first asked for."""
 
-    def __init__(self, tar: TarFile, places: Mapping[str, Place]) -> None:
-        self._tar, self._places = tar, places
+    def __init__(
+        self, tar: TarFile, places: Mapping[str, Place], tiles: Callable[[], TileMap | None] | None = None
+    ) -> None:
+        """``tiles`` tells where the tiles of the picture lie, when that is first asked for."""
+        self._tar, self._places, self._find_tiles = tar, places, tiles
+
+    @cached_property
+    def tiles(self) -> TileMap | None:
+        """Where the tiles of the picture lie in its file; None for a picture without tiles."""
+        return None if self._find_tiles is None else self._find_tiles()
 
     @cached_property
     def meta(self) -> dict[str, Any]:
@@ -103,7 +140,7 @@ class StoredFrame:
     @cached_property
     def rows(self) -> np.ndarray:
         """The numeric record: a structured array with one row a person."""
-        return decode_people(self._tar.read(self._places["npy"]))
+        return decode_people(self._tar.read(self._places["rows"]))
 
     @cached_property
     def camera(self) -> Camera:
@@ -112,12 +149,57 @@ class StoredFrame:
 
     @property
     def image_bytes(self) -> bytes:
-        """The encoded picture."""
-        return self._tar.read(self._places["image"])
+        """The encoded picture; ShardError where only the labels were converted."""
+        return self._tar.read(self._image_place)
+
+    @property
+    def _image_place(self) -> Place:
+        if "image" not in self._places:
+            problem = "holds no picture of this frame: it was converted with --images none"
+            raise ShardError(self._tar.path, problem, "convert the source with --images frame or person")
+        return self._places["image"]
 
     def image(self, reduce: Reduce = 1) -> UInt8[np.ndarray, "height width 3"]:
         """Return the picture as 8-bit RGB; ``reduce`` decodes it at a half, a quarter or an eighth of the size."""
-        return decode_rgb(self.image_bytes, reduce=reduce, name=f"{self._tar.path} at {self._places['image'].offset}")
+        return decode_rgb(self.image_bytes, reduce=reduce, name=self._image_name)
+
+    @property
+    def _image_name(self) -> str:
+        return f"{self._tar.path} at {self._image_place.offset}"
+
+    def region(self, box: Box, reduce: Reduce = 1, corners: Corners | None = None) -> Region:
+        """Return the pixels of a box of the picture, and perhaps more; ``reduce`` makes them fewer as in ``image``.
+
+        They are those that ``image(reduce)`` has there for JPEGs, and means of squares of pixels for other formats.
+        ``box`` is (x0, y0, x1, y1) in px of the picture, half-open, and is clipped to it. Of a picture with tiles, only
+        their bytes are read and decoded, and what lies outside of the convex quadrilateral ``corners`` (in order, px)
+        may stay gray. ShardError where the bytes are not those that were written.
+        """
+        if self.tiles is None:
+            return self._part(box, reduce)
+        data, window = self.region_bytes(self.tiles, box, reduce, corners)
+        return Region(decode_rgb(data, reduce=reduce, name=self._image_name), window.x0, window.y0, reduce)
+
+    def _part(self, box: Box, reduce: Reduce) -> Region:
+        """Return a box of a picture that has to be decoded as a whole."""
+        data = self.image_bytes
+        already: Reduce = reduce if picture_format(data) == "jpg" else 1  # OpenCV shrinks others by dropping pixels
+        return part_of(decode_rgb(data, reduce=already, name=self._image_name), box, already, reduce)
+
+    def region_bytes(
+        self, tiles: TileMap, box: Box, reduce: Reduce = 1, corners: Corners | None = None
+    ) -> tuple[bytes, Window]:
+        """Return the tiles of a box as a JPEG, and their window, from the bytes of its header and rows alone."""
+        window = mcu_window(tiles, box, reduce)
+        place, starts = self._image_place, tiles.row_offsets[window.row0 : window.row1 + 1]
+        header = self._tar.read(Place(place.offset, tiles.header_size, tiles.header_crc32))
+        rows = self._tar.read_pieces(place, starts, tiles.row_crc32[window.row0 : window.row1])
+        keep = None if corners is None else seen_tiles(tiles, window, corners, CORNER_MARGIN * reduce)
+        try:
+            return window_jpeg(header, rows, tiles, window, keep), window
+        except PictureError as error:
+            problem = f"the tiles of the picture at {place.offset} are not where its sidecar says"
+            raise ShardError(self._tar.path, problem, "convert the unit again") from error
 
     @property
     def key(self) -> str:
@@ -130,7 +212,7 @@ class StoredFrame:
         return [StoredPerson(self, index) for index in range(len(self))]
 
     def damaged_members(self) -> list[str]:
-        """Return which of picture, JSON and npy are not as they were written."""
+        """Return which of picture, JSON and rows are not as they were written."""
         return [member for member, place in self._places.items() if not self._tar.holds(place)]
 
     def record(self) -> Frame:

@@ -11,12 +11,13 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import ShardError
+from .digest import digest
 
 TEMPORARY = ".tmp"
 UNIT_FILE = "unit.json"
@@ -41,11 +42,38 @@ def read_unit(folder: Path) -> dict[str, Any] | None:
     """Return what ``unit.json`` says about a committed unit; None when the unit is not there."""
     path = Path(folder) / UNIT_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_sealed(path)
     except FileNotFoundError:
         return None
+    except ShardError as error:
+        raise ShardError(path, error.problem, "convert the unit again") from error
+
+
+def sealed_text(content: Mapping[str, Any]) -> str:
+    """Return readable JSON with sorted keys that carries, as ``blake3``, the checksum of everything else in it."""
+    as_read = json.loads(json.dumps(content, allow_nan=False))  # keys are text
+    sealed = {**as_read, "blake3": _checksum(as_read)}
+    return json.dumps(sealed, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Return the content of a file of ``sealed_text``; ShardError when it is not what was written.
+
+    Spaces between its values are not looked at; ``ehps verify`` does that too.
+    """
+    try:
+        content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ShardError(path, f"not valid JSON ({error})", "convert the unit again") from error
+        raise ShardError(path, f"not valid JSON ({error})") from error
+    if not isinstance(content, dict) or content.pop("blake3", None) != _checksum(content):
+        raise ShardError(path, "its content is not what its own checksum says")
+    return content
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """Return the BLAKE3 of JSON values."""
+    compact = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return digest(compact.encode("utf-8", "surrogatepass"))
 
 
 class ShardPlace(NamedTuple):
@@ -56,7 +84,7 @@ class ShardPlace(NamedTuple):
     split: str
     unit: str
     size: int  # bytes of the tar
-    sha256: str
+    blake3: str
     frames: int
     people: int
 
@@ -72,14 +100,14 @@ def unit_shards(unit: dict[str, Any]) -> list[ShardPlace]:
         return []
     where = (unit["dataset"], unit["split"], unit["unit"])
     return [
-        ShardPlace("/".join((*where, s["file"])), *where, s["size"], s["sha256"], s["frames"], s["people"])
+        ShardPlace("/".join((*where, s["file"])), *where, s["size"], s["blake3"], s["frames"], s["people"])
         for s in unit["shards"]
     ]
 
 
 def shards_fingerprint(shards: Sequence[ShardPlace]) -> str:
     """Return 64 hexadecimal digits that change with any byte, or the order, of the tars."""
-    return hashlib.sha256("\n".join(f"{shard.path} {shard.sha256}" for shard in shards).encode()).hexdigest()
+    return hashlib.sha256("\n".join(f"{shard.path} {shard.blake3}" for shard in shards).encode()).hexdigest()
 
 
 @contextmanager
@@ -106,16 +134,32 @@ def _new_folder(parent: Path, name: str) -> tuple[Path, int]:
 
 def sweep_leftovers(out: Path) -> list[Path]:
     """Remove what killed processes left in ``OUT/.tmp`` and return those folders; folders in use are left alone."""
-    removed = []
-    for folder in sorted(path for path in (Path(out) / TEMPORARY).glob("*") if path.is_dir()):
-        try:
-            lock = _lock(folder)
-        except (BlockingIOError, FileNotFoundError):
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-        removed.append(folder)
-    return removed
+    return [folder for folder in temporary_folders(out) if remove_unused(folder)]
+
+
+def temporary_folders(out: Path) -> list[Path]:
+    """Return the folders in ``OUT/.tmp``, in use or not."""
+    return sorted(path for path in (Path(out) / TEMPORARY).glob("*") if path.is_dir())
+
+
+def is_in_use(folder: Path) -> bool:
+    """Return whether a living process fills a folder of ``OUT/.tmp``."""
+    try:
+        os.close(_lock(folder))
+    except (BlockingIOError, FileNotFoundError):
+        return True
+    return False
+
+
+def remove_unused(folder: Path) -> bool:
+    """Remove a folder of ``OUT/.tmp`` unless it is in use, and return whether that was done."""
+    try:
+        lock = _lock(folder)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+    return True
 
 
 def _lock(folder: Path) -> int:

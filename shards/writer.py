@@ -4,8 +4,6 @@ The members of a sample lie next to each other and nothing depends on clock, hos
 the same bytes. ``unit.json`` says what the unit holds and how it was made.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,11 +12,14 @@ from typing import Any
 
 from .. import __version__
 from ..errors import RecordError, UnitExistsError
-from .codec import FORMAT_VERSION, check_key, check_name, encode_frame
-from .picture import picture_format, picture_size
-from .record import Frame, Reject, check_person
-from .sidecar import frame_values, person_values, write_rejects, write_sidecar
-from .tree import REJECTS_FILE, UNIT_FILE, sync, sync_parents, temporary_folder, unit_dir
+from .codec import FORMAT_VERSION, check_key, check_name, encode_frame, frame_meta
+from .digest import file_digest
+from .phash import perceptual_hash
+from .picture import Picture
+from .record import Frame, Numbers, Reject, check_person
+from .sidecar import write_rejects, write_table
+from .sidecar_rows import SidecarRows
+from .tree import REJECTS_FILE, UNIT_FILE, sealed_text, sync, sync_parents, temporary_folder, unit_dir
 from .ustar import TarWriter, sample_size
 
 DEFAULT_SHARD_BYTES = 1 << 30
@@ -54,7 +55,7 @@ class UnitWriter:
         self._rejects: list[Reject] = []
         self._shards: list[dict[str, Any]] = []
         self._tar: TarWriter | None = None
-        self._rows: list[dict[str, Any]] = []
+        self._rows = SidecarRows("")
 
     def __enter__(self) -> "UnitWriter":
         if self.target.exists() and not self.replace:
@@ -67,36 +68,33 @@ class UnitWriter:
             self._tar.abandon()
         self._stack.close()
 
-    def write(self, frame: Frame, key: str, image: bytes, ext: str, stored: str = "as_distributed") -> None:
-        """Append one frame under its global key (``codec.sample_key``); ``stored`` is what ``encoded_picture`` said.
+    def write(self, frame: Frame, key: str, picture: Picture | None, phash: int | None = None) -> None:
+        """Append one frame under its global key (``codec.sample_key``); without a picture, only its labels.
 
-        RecordError: a key that is malformed or taken, a picture of another size or format, a person out of contract.
+        ``phash`` is the perceptual hash of the picture where it is known; it is taken from its luma otherwise.
+        RecordError: a key that is malformed or taken, a picture of another size, a person out of contract.
         """
-        self._check(frame, key, image, ext)
-        members = encode_frame(frame, image, ext, **self._where, key=key, stored=stored)
+        numbers = self._check(frame, key, picture)
+        meta = frame_meta(frame, picture, numbers, **self._where, key=key)
+        members = encode_frame(meta, picture, numbers)
         tar = self._tar_with_room(sample_size(members))
         places = tar.add(key, members)
-        shared = {"key": key, **self._where, "shard": tar.path.name, **frame_values(frame)}
-        shared |= {"image_ext": ext, "image_stored": stored, "image_sha256": hashlib.sha256(image).hexdigest()}
-        for member, place in zip(("image", "json", "npy"), places, strict=True):
-            shared |= dict(zip((f"{member}_offset", f"{member}_size", f"{member}_crc32"), place, strict=True))
-        self._rows += [shared | person_values(key, index, frame) for index in range(len(frame.people))]
+        if phash is None and picture is not None and picture.luma is not None:
+            phash = perceptual_hash(picture.luma)
+        self._rows.add(meta, numbers, picture, phash, places)
 
-    def _check(self, frame: Frame, key: str, image: bytes, ext: str) -> None:
-        """Raise RecordError unless the frame can be stored and found again."""
+    def _check(self, frame: Frame, key: str, picture: Picture | None) -> list[Numbers]:
+        """Return everyone's numbers; RecordError unless the frame can be stored and found again."""
         check_key(key)
         if key in self._keys:
             raise RecordError(key, "key", "unique", f"frames {self._keys[key]!r} and {frame.key!r} under it")
         self._keys[key] = frame.key
         if not frame.people:
             raise RecordError(key, "people", "at least one person", "none: a frame without people is left out")
-        if picture_format(image) != ext:
-            raise RecordError(key, "image", f"a {ext} file", f"bytes that begin with {image[:8].hex(' ')}")
-        size = picture_size(image, key)
-        if size != (frame.width, frame.height):
-            raise RecordError(key, "(width, height)", f"{size} like its picture", f"{(frame.width, frame.height)}")
-        for person in frame.people:
-            check_person(key, person)
+        found = (frame.width, frame.height)
+        if picture is not None and (size := (picture.width, picture.height)) != found:
+            raise RecordError(key, "(width, height)", f"{size} like its picture", f"{found}")
+        return [check_person(key, person) for person in frame.people]
 
     def _tar_with_room(self, size: int) -> TarWriter:
         """Return the open tar, a new one when the sample would carry it past the limit."""
@@ -104,6 +102,7 @@ class UnitWriter:
             self._close_shard()
         if self._tar is None:
             self._tar = TarWriter(self._folder / f"{self._prefix}-{len(self._shards):05d}.tar")
+            self._rows = SidecarRows(self._tar.path.name)
         return self._tar
 
     def _close_shard(self) -> None:
@@ -111,13 +110,13 @@ class UnitWriter:
         if self._tar is None:
             return
         tar, sidecar = self._tar, self._tar.path.with_suffix(".parquet")
-        sha256 = tar.close()
+        blake3 = tar.close()
         facts = {"ehps_format": str(FORMAT_VERSION), "ehps_version": __version__}
-        write_sidecar(sidecar, self._rows, facts | {"ehps_tar_sha256": sha256, "ehps_tar_size": str(tar.size)})
-        shard = {"file": tar.path.name, "size": tar.size, "sha256": sha256, "people": len(self._rows)}
-        shard["frames"] = sum(row["person"] == 0 for row in self._rows)
-        self._shards.append(shard | {"sidecar_sha256": _sealed(sidecar)})
-        self._tar, self._rows = None, []
+        write_table(sidecar, self._rows.table(), facts | {"ehps_tar_blake3": blake3, "ehps_tar_size": str(tar.size)})
+        shard = {"file": tar.path.name, "size": tar.size, "blake3": blake3}
+        shard |= {"people": self._rows.people, "frames": self._rows.frames, "sidecar_blake3": _sealed(sidecar)}
+        self._shards.append(shard)
+        self._tar = None
 
     def reject(self, reject: Reject) -> None:
         """Note something that is left out on purpose."""
@@ -130,10 +129,9 @@ class UnitWriter:
         """
         self._close_shard()
         write_rejects(self._folder / REJECTS_FILE, self._rejects, **self._where)
-        summary = self._summary() | {"rejects_sha256": _sealed(self._folder / REJECTS_FILE)}
+        summary = self._summary() | {"rejects_blake3": _sealed(self._folder / REJECTS_FILE)}
         summary["checks"] = dict(unit_info or {})
-        text = json.dumps(summary, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-        (self._folder / UNIT_FILE).write_text(text + "\n", encoding="utf-8")
+        (self._folder / UNIT_FILE).write_text(sealed_text(summary), encoding="utf-8")
         sync(self._folder / UNIT_FILE)
         sync(self._folder)
         self._publish()
@@ -172,7 +170,6 @@ class UnitWriter:
 
 
 def _sealed(path: Path) -> str:
-    """Bring a finished file to the disk and return its SHA-256."""
+    """Bring a finished file to the disk and return its BLAKE3."""
     sync(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)

@@ -1,35 +1,31 @@
-"""From a person's box to the pixels that a network sees: the box, its affine map, and one bilinear warp.
+"""From a person's box to the affine map of the crop that a network sees; ``shards/cutting.py`` makes its pixels.
 
 A tight box is enlarged, clipped to the picture, widened to the aspect of the network's input (3 : 4) and mapped onto
 the crop by an affine map that also carries the augmentation. Pixels stay ``uint8`` up to the tensor. The released code
-samples the whole picture, which passes over most pixels of a large person. With a ``reduction`` the picture is first
-shrunk by the power of two that still leaves a pixel for each pixel of the crop (JPEG does it while decoding): faster
-and nearer to an ideal resampling.
+samples the whole picture, which passes over most pixels of a large person: that is the cut's mode ``exact``.
 
 Facts: ``process_bbox`` and ``generate_patch_image`` of the public repository wqyin/SMPLest-X, whose boxes and maps
 these reproduce to float precision (pixels to one grey level: OpenCV 4 and 5 interpolate differently).
 """
 
-import cv2
-import numpy as np
-from jaxtyping import Float, UInt8
+import math
 
-from ..body.cameras import intrinsics_after_scale
-from .augment import NO_AUGMENTATION, Augmentation
+import numpy as np
+from jaxtyping import Float
+
+from .augment import Augmentation
 
 FULL_SIZE, HALF_SIZE = (384, 512), (192, 256)  # width, height
 ASPECT = 384 / 512
 TIGHT_BOX_PADDING = 1.2  # HumanData's boxes, which the released ratio counts on, are this much larger than the person
 BOX_RATIO = 1.2 * 0.833
-MAX_REDUCTION = 8  # of a JPEG while it is decoded
-
-Picture = UInt8[np.ndarray, "height width 3"]
 
 
 def padded_box(bbox_xyxy: Float[np.ndarray, "4"], padding: float = TIGHT_BOX_PADDING) -> Float[np.ndarray, "4"]:
     """Return an xyxy box enlarged about its centre."""
-    centre, half = (bbox_xyxy[:2] + bbox_xyxy[2:]) / 2, (bbox_xyxy[2:] - bbox_xyxy[:2]) / 2
-    return np.concatenate([centre - half * padding, centre + half * padding])
+    x0, y0, x1, y1 = bbox_xyxy.tolist()
+    more_x, more_y = (x1 - x0) / 2 * (padding - 1), (y1 - y0) / 2 * (padding - 1)
+    return np.array([x0 - more_x, y0 - more_y, x1 + more_x, y1 + more_y])
 
 
 def crop_box(
@@ -39,15 +35,16 @@ def crop_box(
 
     None where nothing of the box lies in the picture. The result itself may reach beyond the picture.
     """
-    x0, y0 = np.maximum(bbox_xyxy[:2], 0.0)
+    left, top, right, bottom = bbox_xyxy.tolist()
+    x0, y0 = max(left, 0.0), max(top, 0.0)
     # A box of width w covers the pixels x to x + w - 1.
-    x1 = min(width - 1.0, x0 + max(0.0, bbox_xyxy[2] - bbox_xyxy[0] - 1))
-    y1 = min(height - 1.0, y0 + max(0.0, bbox_xyxy[3] - bbox_xyxy[1] - 1))
-    if x1 <= x0 or y1 <= y0:
+    x1 = min(width - 1.0, x0 + max(0.0, right - left - 1))
+    y1 = min(height - 1.0, y0 + max(0.0, bottom - top - 1))
+    if not (x1 > x0 and y1 > y0):
         return None
-    centre = np.array([x0 + x1, y0 + y1]) / 2
-    grown = np.array([max(x1 - x0, (y1 - y0) * ASPECT), max(y1 - y0, (x1 - x0) / ASPECT)]) * ratio
-    return np.concatenate([centre - grown / 2, grown])
+    box_width = max(x1 - x0, (y1 - y0) * ASPECT) * ratio
+    box_height = max(y1 - y0, (x1 - x0) / ASPECT) * ratio
+    return np.array([(x0 + x1 - box_width) / 2, (y0 + y1 - box_height) / 2, box_width, box_height])
 
 
 def crop_affine(
@@ -57,68 +54,24 @@ def crop_affine(
 
     The box is scaled and turned about its centre; a flip mirrors the picture (of ``width`` px) first.
     """
-    half = box_xywh[2:] / 2 * augmentation.scale
-    centre = box_xywh[:2] + box_xywh[2:] / 2
+    x, y, box_width, box_height = box_xywh.tolist()
+    centre_x, centre_y = x + box_width / 2, y + box_height / 2
     if augmentation.is_flipped:
-        centre = np.array([width - 1 - centre[0], centre[1]])
-    angle = np.deg2rad(augmentation.rotation)
-    right = np.array([np.cos(angle), np.sin(angle)]) * half[0]
-    down = np.array([-np.sin(angle), np.cos(angle)]) * half[1]
-    out = np.array(size) / 2
-    picture_points = np.array([centre, centre + down, centre + right], np.float32)
-    crop_points = np.array([out, out + [0, out[1]], out + [out[0], 0]], np.float32)
-    affine = cv2.getAffineTransform(picture_points, crop_points)
-    return affine @ _mirror(width) if augmentation.is_flipped else affine
+        centre_x = width - 1 - centre_x
+    angle = math.radians(augmentation.rotation)
+    across, down = (
+        side / (edge * augmentation.scale) for side, edge in zip(size, (box_width, box_height), strict=True)
+    )
+    a, b = across * math.cos(angle), across * math.sin(angle)
+    c, d = -down * math.sin(angle), down * math.cos(angle)
+    left, top = size[0] / 2 - a * centre_x - b * centre_y, size[1] / 2 - c * centre_x - d * centre_y
+    if augmentation.is_flipped:  # a pixel at x lies at width - 1 - x of the mirrored picture
+        left, top, a, c = left + a * (width - 1), top + c * (width - 1), -a, -c
+    return np.array([[a, b, left], [c, d, top]])
 
 
-def _mirror(width: int) -> Float[np.ndarray, "3 3"]:
-    """Return the map from a picture's pixels to those of its mirror image."""
-    return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-
-
-def move_points(affine: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
-    """Return points under an affine map."""
-    return points @ affine[:, :2].T + affine[:, 2]
-
-
-def reduction_for(
-    box_xywh: Float[np.ndarray, "4"], size: tuple[int, int], augmentation: Augmentation = NO_AUGMENTATION
-) -> int:
-    """Return the power of two by which the picture may shrink with a pixel left for each pixel of the crop."""
-    pixels_per_pixel = float(np.max(box_xywh[2:] / np.array(size))) * augmentation.scale
-    reduction = 1
-    while reduction < MAX_REDUCTION and pixels_per_pixel >= 2 * reduction:
-        reduction *= 2
-    return reduction
-
-
-def cut(
-    picture: Picture, affine: Float[np.ndarray, "2 3"], size: tuple[int, int], shrunk: tuple[float, float] = (1.0, 1.0)
-) -> UInt8[np.ndarray, "crop_height crop_width 3"]:
-    """Return the crop of ``size`` (width, height) by bilinear sampling; black outside the picture.
-
-    ``affine`` belongs to the stored picture, of which ``picture`` is a copy smaller by the factors ``shrunk``.
-    """
-    if shrunk != (1.0, 1.0):
-        # The same change of pixels as for a camera: edges stay edges, so centres move by half a pixel.
-        affine = affine @ intrinsics_after_scale(np.eye(3), *shrunk)
-    return cv2.warpAffine(picture, affine, size, flags=cv2.INTER_LINEAR)
-
-
-def shrunk(picture: Picture, reduction: int) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Return a decoded picture smaller by a whole factor, its pixels averaged; 1 returns the picture itself."""
-    if reduction == 1:
-        return picture
-    height, width = picture.shape[:2]
-    return cv2.resize(picture, (width // reduction, height // reduction), interpolation=cv2.INTER_AREA)
-
-
-def shrunk_by(picture: Picture, width: int, height: int, reduction: int) -> tuple[float, float]:
-    """Return the factors by which a picture of width x height became smaller when decoded with a reduction.
-
-    JPEG decoders keep the factor and round the size up; OpenCV rounds that of other formats down and stretches.
-    """
-    rows, columns = picture.shape[:2]
-    if (columns, rows) == (-(-width // reduction), -(-height // reduction)):
-        return float(reduction), float(reduction)
-    return width / columns, height / rows
+def move_points(
+    affine: Float[np.ndarray, "*maps 2 3"], points: Float[np.ndarray, "*maps n 2"]
+) -> Float[np.ndarray, "*maps n 2"]:
+    """Return points under affine maps, each with its own points."""
+    return points @ np.swapaxes(affine[..., :2], -1, -2) + affine[..., None, :, 2]

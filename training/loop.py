@@ -15,20 +15,22 @@ from torch import Tensor, nn
 
 from ..errors import RecipeError
 from ..shards.reader import PeopleIndex
+from .batches import Batch, float_images
 from .checkpoint import load_checkpoint, network_entries, save_checkpoint
 from .compat import PAPER, quirks_named
 from .losses import compute_losses, mean_losses
-from .mixture import Mixture, load_mixture, mix
+from .mixture import MixedPeople, load_mixture, mix
 from .outputs import BodyLayer, body_outputs
 from .progress import Status, Window
 from .ranks import averaging, join_ranks, leave_ranks, wrapped
 from .recipes import Recipe, recipe_to_dict
 from .run_record import RunFolder, run_facts
+from .samples import SampleSettings
 from .sheet import write_first_batch
 from .smplestx import SmplestX
 from .smplx_layer import load_body_layer
 from .start import new_network, random_network
-from .stream import Batch, SampleSettings, Stream, float_images
+from .stream import Stream
 
 
 def train(
@@ -49,7 +51,13 @@ def train(
     ranks = join_ranks(device, recipe.cpu_threads)
     quirks = quirks_named(recipe.compat)
     mixture = load_mixture(recipe.mixture)
-    people = mix(mixture, shards, released_balance=quirks != PAPER, allow_missing=recipe.allow_missing)
+    people = mix(
+        mixture,
+        shards,
+        total=recipe.steps * recipe.batch_size,
+        released_balance=quirks != PAPER,
+        allow_missing=recipe.allow_missing,
+    )
     run = RunFolder(out_dir, is_writer=ranks.rank == 0)
     newest = run.begin(recipe, run_facts(people.fingerprint, shards, ranks))
 
@@ -62,9 +70,10 @@ def train(
     model = wrapped(network, ranks, compiles=recipe.compile)
 
     part_size = recipe.batch_size // recipe.accumulate
+    require_people(recipe, part_size, ranks.world_size)
     stream = Stream(
         people,
-        PeopleIndex.from_shards(shards).load,
+        PeopleIndex.open(shards).load,
         SampleSettings(seed=recipe.seed, ranges=recipe.augmentation, quirks=quirks),
         batch_size=part_size,
         rank=ranks.rank,
@@ -72,6 +81,7 @@ def train(
         workers=recipe.workers,
         prefetch=recipe.prefetch,
         position=first * recipe.batch_size,
+        pinned=ranks.is_cuda,
     )
     batches, window = iter(stream), Window(ranks.device_name, ranks.world_size)
     last = min(recipe.steps, stop_after or recipe.steps)
@@ -88,7 +98,9 @@ def train(
                 losses = losses_of(model, body, batch, recipe)
                 total = torch.stack(list(losses.values())).sum()
                 require_finite(total, "loss", step, batch)
-                (total / recipe.accumulate).backward()
+                # Ranks may have one person more or less; gradients are averaged over ranks, and should be over people.
+                share = len(batch.keys) * ranks.world_size / part_size
+                (total * (share / recipe.accumulate)).backward()
             window.add(losses, batch)
         norm = torch.nn.utils.clip_grad_norm_(trained, recipe.clip or math.inf)
         require_finite(norm, "gradient", step, batch)  # pyright: ignore[reportPossiblyUnboundVariable] a batch has parts
@@ -103,11 +115,20 @@ def train(
             if report and ranks.rank == 0:
                 report(status)
         if (done % recipe.save_every == 0 or done == last) and ranks.rank == 0:
-            save_checkpoint(run.checkpoint_path(done), state_of(network, optimiser, average, done, recipe, mixture))
+            save_checkpoint(run.checkpoint_path(done), state_of(network, optimiser, average, done, recipe, people))
             run.prune(recipe.keep)
     run.close()
     leave_ranks(ranks)
     return run.checkpoint_path(max(first, last))
+
+
+def require_people(recipe: Recipe, part_size: int, world_size: int) -> None:
+    """Raise RecipeError where a rank would have nobody to train on."""
+    if part_size < world_size:
+        raise RecipeError(
+            f"recipe {recipe.name}: {part_size} people a part of a step do not go round {world_size} ranks; "
+            "raise batch_size or lower accumulate"
+        )
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -164,7 +185,7 @@ def state_of(
     average: dict[str, Tensor],
     step: int,
     recipe: Recipe,
-    mixture: Mixture,
+    people: MixedPeople,
 ) -> dict[str, Any]:
     """Return everything that a run needs to continue, and a predictor to begin."""
     return {
@@ -173,7 +194,7 @@ def state_of(
         "ema": average,
         "step": step,
         "recipe": recipe_to_dict(recipe),
-        "trained_on": sorted({member.dataset for member in mixture.members}),
+        "trained_on": list(people.datasets),
     }
 
 

@@ -1,323 +1,213 @@
-"""Mixtures: which people a network is trained on and in which proportions.
+"""Mixtures: which people a network is trained on, in which proportions and in which order.
 
-A mixture is a YAML file of members; a member is a source and split of the catalog, or a part of it chosen by an SQL
-condition over the table ``people``. Strategies say how large each member's share is: ``concat`` its number of people,
-``balance`` the same for all, ``weighted`` the given weights, ``temperature`` people to the power 1 / temperature (1 is
-concat, large values approach balance). ``plan`` shows what training will see before it runs.
+``mix`` turns a mixture (``mixture_spec.py``) and a converted tree into ``MixedPeople``: who stands at a position, for
+any position, without a list of positions. ``mixture_plan.plan`` says beforehand what training will see.
 The strategies "concat" and "balance" are those of SMPLer-X and SMPLest-X, whose mixtures lie in ``datasets/mixtures``.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
-import yaml
 from jaxtyping import Int
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..cards import DATASETS_DIR, Split, load_card
-from ..errors import CardError, RecipeError, UnknownNameError
-from ..shards.catalog import fingerprint, query
-from .order import Order, ReleasedBalance, endless_order, finite_order, rounded
+from ..errors import RecipeError
+from .dealing import rank_positions
+from .mixture_spec import Leaf, Locality, Member, Mixture, Schedule, leaves, load_mixture, mixture_names
+from .order import BLOCK, Lanes, Order, ReleasedBalance, endless_order, finite_order
+from .selection import Selection, select_all, source_ranges, sources_of
+from .shares import borders_of, require_shares, schedules_of, shares_over
 
-MIXTURES_DIR = DATASETS_DIR / "mixtures"
-PARTS = ("body", "left_hand", "right_hand", "face", "shape", "keypoints_2d")
-# People without a box cannot be cut out; they are left out and counted.
-_MEMBERS_SQL = """
-    FROM (SELECT *, row_number() OVER (ORDER BY person_id) - 1 AS row_of_member
-          FROM people WHERE dataset = ? AND split = ? AND ({where}))
-    WHERE row_of_member % {stride} = 0
-"""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Member(_Strict):
-    """One source of a mixture."""
-
-    dataset: str
-    split: Split = "train"
-    name: str = ""  # of the member in logs; the dataset's id unless given
-    where: str = "true"  # SQL condition over the catalog's table people
-    stride: int = Field(default=1, ge=1)  # keep every n-th person that the condition admits
-    weight: float = Field(default=1.0, gt=0)
-
-    @property
-    def label(self) -> str:
-        """The name in tables and logs."""
-        return self.name or self.dataset
+__all__ = [
+    "Drawn",
+    "Leaf",
+    "Locality",
+    "Member",
+    "MixedPeople",
+    "Mixture",
+    "Schedule",
+    "leaves",
+    "load_mixture",
+    "mix",
+    "mixture_names",
+]
 
 
-class Mixture(_Strict):
-    """People of several sources in chosen proportions."""
+class Drawn(NamedTuple):
+    """Who stands at some positions."""
 
-    name: str
-    about: str
-    strategy: Literal["concat", "balance", "weighted", "temperature"]
-    temperature: float | None = Field(default=None, gt=0)
-    epoch_length: int | None = Field(default=None, ge=1)  # people; None: as many as there are
-    seed: int = Field(default=0, ge=0)
-    exhaustion: Literal["repeat", "stop", "renormalise"] = "repeat"  # when a member has nobody left
-    members: tuple[Member, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> "Mixture":
-        labels = [member.label for member in self.members]
-        if len(set(labels)) < len(labels):
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise ValueError(f"two members are called {twice!r}; give one of them a name")
-        if (self.temperature is not None) != (self.strategy == "temperature"):
-            raise ValueError("temperature belongs to the strategy 'temperature', and the strategy needs it")
-        if self.strategy != "weighted" and any(member.weight != 1 for member in self.members):
-            raise ValueError(f"weights belong to the strategy 'weighted', found {self.strategy!r}")
-        return self
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """The people of one member in the order of the shards."""
-
-    member: Member
-    person_ids: Int[np.ndarray, " people"]  # of the catalog, ascending
-    num_without_box: int
-    num_labelled: dict[str, int]
-
-
-@dataclass(frozen=True)
-class MemberPlan:
-    """What training will see of one member."""
-
-    name: str
-    dataset: str
-    split: str
-    people: int
-    num_without_box: int
-    share: float  # of the training samples
-    people_per_epoch: int
-    passes_per_epoch: float  # how often each person comes in one epoch of the mixture
-    num_labelled: dict[str, int]  # people whose body, left_hand, right_hand, face, shape, keypoints_2d is labelled
-    licence: str | None  # None: the source has no card
-    is_commercial: bool | None
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the converted tree holds nobody of this member."""
-        return self.people == 0
-
-
-@dataclass(frozen=True)
-class MixturePlan:
-    """What training will see; shares are those among the members that are there."""
-
-    mixture: Mixture
-    members: tuple[MemberPlan, ...]
-    epoch_length: int
-    problems: tuple[str, ...]
-
-
-def mixture_names() -> list[str]:
-    """Return the names of the mixtures that come with ehps."""
-    return sorted(path.stem for path in MIXTURES_DIR.glob("*.yaml"))
-
-
-def load_mixture(name: str | Path) -> Mixture:
-    """Return a mixture by name, or from the path of a YAML file."""
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        path = MIXTURES_DIR / f"{name}.yaml"
-        if not path.is_file():
-            raise UnknownNameError("mixture", str(name), mixture_names())
-    if not path.is_file():
-        raise CardError(path, "there is no such mixture file")
-    try:
-        return Mixture.model_validate({"name": path.stem} | yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise CardError(path, f"not valid YAML ({error})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "mixture"
-        raise CardError(path, f"{where}: {first['msg']} ({error.error_count()} problem(s) in all)") from error
-
-
-def select(member: Member, out: Path) -> Selection:
-    """Return the people of a member; a condition that DuckDB refuses raises QueryError."""
-    source = _MEMBERS_SQL.format(where=member.where, stride=member.stride)
-    labelled = ", ".join(f"label_{part} IS NOT NULL AS {part}" for part in PARTS)
-    sql = f"SELECT person_id, bbox_x0 IS NOT NULL AS has_box, {labelled} {source} ORDER BY person_id"
-    found = query(out, sql, [member.dataset, member.split])
-    has_box = found["has_box"].to_numpy(bool)
-    counts = {part: int(found[part].to_numpy(bool)[has_box].sum()) for part in PARTS}
-    return Selection(member, found["person_id"].to_numpy(np.int64)[has_box], int((~has_box).sum()), counts)
-
-
-def shares_of(mixture: Mixture, members: Sequence[Member], sizes: Sequence[int]) -> list[float]:
-    """Return each member's share of the samples; members without people have none."""
-    size = np.array(sizes, np.float64)
-    weights = {
-        "concat": size,
-        "balance": np.ones(len(size)),
-        "weighted": np.array([member.weight for member in members]),
-        "temperature": size ** (1 / (mixture.temperature or 1.0)),
-    }[mixture.strategy] * (size > 0)
-    return (weights / max(weights.sum(), 1e-300)).tolist()
-
-
-def plan(mixture: Mixture, out: Path) -> MixturePlan:
-    """Return what training on a mixture of a converted tree will see, and what speaks against it."""
-    return _plan(mixture, [select(member, out) for member in mixture.members])
-
-
-def _plan(mixture: Mixture, selections: Sequence[Selection]) -> MixturePlan:
-    """Return the plan of selected people."""
-    sizes = [len(selection.person_ids) for selection in selections]
-    shares = shares_of(mixture, mixture.members, sizes)
-    epoch_length = mixture.epoch_length or sum(sizes)
-    turns = rounded(np.array(shares) * epoch_length)
-    members = tuple(
-        _member_plan(selection, share, int(count))
-        for selection, share, count in zip(selections, shares, turns, strict=True)
-    )
-    problems = _missing(members) + _unreached(members) + _without_box(members) + _licences(members)
-    return MixturePlan(mixture, members, epoch_length, tuple(problems))
-
-
-def _member_plan(selection: Selection, share: float, count: int) -> MemberPlan:
-    """Return the row of one member."""
-    member, people = selection.member, len(selection.person_ids)
-    licence = _licence(member.dataset)
-    return MemberPlan(
-        name=member.label,
-        dataset=member.dataset,
-        split=member.split,
-        people=people,
-        num_without_box=selection.num_without_box,
-        share=share,
-        people_per_epoch=count,
-        passes_per_epoch=count / people if people else 0.0,
-        num_labelled=selection.num_labelled,
-        licence=licence and licence[0],
-        is_commercial=licence and licence[1],
-    )
-
-
-def _licence(dataset: str) -> tuple[str, bool] | None:
-    """Return name and commercial use of a source's licence; None where it has no card."""
-    try:
-        licence = load_card(dataset).licence
-    except UnknownNameError:
-        return None
-    return licence.name, licence.commercial
-
-
-def _missing(members: Sequence[MemberPlan]) -> list[str]:
-    """Return a sentence for each member of whom nobody is there."""
-    return [
-        f"missing: nobody of {row.name} ({row.dataset}, {row.split}) is in the converted tree; "
-        f"run: ehps convert {row.dataset}"
-        for row in members
-        if row.is_missing
-    ]
-
-
-def _unreached(members: Sequence[MemberPlan]) -> list[str]:
-    """Return a sentence for each member whose share of an epoch is less than one person."""
-    return [
-        f"share too small: {row.name} has {row.share:.2g} of the samples, less than one person in an epoch; "
-        "raise its weight or epoch_length"
-        for row in members
-        if row.people and not row.people_per_epoch
-    ]
-
-
-def _without_box(members: Sequence[MemberPlan]) -> list[str]:
-    """Return a sentence for each member of whom people are left out."""
-    return [
-        f"no box: {row.num_without_box} people of {row.name} have no box and are left out"
-        for row in members
-        if row.num_without_box
-    ]
-
-
-def _licences(members: Sequence[MemberPlan]) -> list[str]:
-    """Return what licences say against mixing these members: the strictest one binds the network."""
-    there = [row for row in members if not row.is_missing]
-    strict = [row.name for row in there if row.is_commercial is False]
-    free = [row.name for row in there if row.is_commercial]
-    unknown = [row.name for row in there if row.is_commercial is None]
-    said = []
-    if strict and free:
-        said.append(
-            f"licence: {', '.join(free)} may be used commercially, a network trained together with "
-            f"{', '.join(strict)} may not"
-        )
-    if unknown:
-        said.append(f"licence: unknown for {', '.join(unknown)}, which have no card")
-    return said
+    source: Int[np.ndarray, " positions"]  # row of MixedPeople.selections
+    person_id: Int[np.ndarray, " positions"]
+    row: Int[np.ndarray, " positions"]  # number within the selection
+    turn: Int[np.ndarray, " positions"]  # how many people of the source came before
 
 
 @dataclass(frozen=True, eq=False)
 class MixedPeople:
     """The people of a mixture in training order."""
 
-    names: tuple[str, ...]  # of the members that are there
-    person_ids: tuple[Int[np.ndarray, " _"], ...]  # of each
+    selections: tuple[Selection, ...]  # of the leaves that are there
     order: Order
     epoch_length: int
+    datasets: tuple[str, ...]  # that people come from
     fingerprint: str  # of mixture and shards; the same fingerprint means the same order
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the leaves that are there."""
+        return tuple(selection.label for selection in self.selections)
 
     @property
     def length(self) -> int | None:
         """Return where the order ends, None for never."""
         return self.order.length
 
+    @property
+    def replaces(self) -> tuple[bool, ...]:
+        """Of each leaf: whether a person who cannot be read gives way to the next (``on_failure: replace``)."""
+        return tuple(selection.member.on_failure == "replace" for selection in self.selections)
+
+    def draw(self, positions: Int[np.ndarray, " positions"]) -> Drawn:
+        """Return who stands at each position, as arrays.
+
+        People are looked up some thousands of positions at a time and kept for a while: ask in a row, not at random.
+        """
+        if self.length is not None and len(positions) and positions.max() >= self.length:
+            raise IndexError(f"position {positions.max()} lies beyond the end of the mixture at {self.length}")
+        numbers = positions // BLOCK
+        drawn = Drawn(*(np.empty(len(positions), np.int64) for _ in Drawn._fields))
+        for number in np.unique(numbers).tolist():
+            mine = np.flatnonzero(numbers == number)
+            for values, block in zip(drawn, _drawn_block(self, number), strict=True):
+                values[mine] = block[positions[mine] - number * BLOCK]
+        return drawn
+
     def at(self, positions: Int[np.ndarray, " positions"]) -> list[tuple[str, int]]:
-        """Return the member and the person_id at each position."""
-        picks = self.order.at(positions)
-        pairs = zip(picks.source.tolist(), picks.person.tolist(), strict=True)
-        return [(self.names[source], int(self.person_ids[source][person])) for source, person in pairs]
+        """Return the leaf and the person_id at each position."""
+        drawn, names = self.draw(positions), self.names
+        pairs = zip(drawn.source.tolist(), drawn.person_id.tolist(), strict=True)
+        return [(names[source], person_id) for source, person_id in pairs]
+
+    def next_person(self, source: int, row: int, attempt: int) -> int:
+        """Return the person_id that takes the place of an unreadable person: the ``attempt``-th after it."""
+        selection = self.selections[source]
+        return int(selection.person_ids(np.array([(row + attempt) % len(selection)]))[0])
+
+    def rank_positions(self, start: int, batch_size: int, rank: int, world_size: int) -> Int[np.ndarray, " positions"]:
+        """Return a rank's positions of the global batch that starts at ``start`` (``dealing.rank_positions``)."""
+        return rank_positions(self.order, start, batch_size, rank, world_size)
 
 
-def mix(mixture: Mixture, out: Path, *, released_balance: bool = False, allow_missing: bool = False) -> MixedPeople:
-    """Return the people of a mixture in training order; RecipeError where a member is missing or never reached.
+@lru_cache(maxsize=32)
+def _drawn_block(people: MixedPeople, number: int) -> Drawn:
+    """Return who stands at the positions of a block."""
+    end = (number + 1) * BLOCK if people.length is None else min((number + 1) * BLOCK, people.length)
+    picks = people.order.at(np.arange(number * BLOCK, end))
+    person_id, row = np.empty_like(picks.turn), np.empty_like(picks.turn)
+    for source, selection in enumerate(people.selections):
+        mine = np.flatnonzero(picks.source == source)
+        row[mine] = selection.rows(picks.person[mine], picks.turn[mine])
+        person_id[mine] = selection.person_ids(row[mine])
+    return Drawn(picks.source, person_id, row, picks.turn)
 
-    ``allow_missing`` trains on the members that are there. ``released_balance`` takes the released code's strategy.
+
+def mix(
+    mixture: Mixture,
+    out: Path,
+    *,
+    total: int | None = None,
+    released_balance: bool = False,
+    allow_missing: bool = False,
+) -> MixedPeople:
+    """Return the people of a mixture in training order; RecipeError where a member is missing.
+
+    ``total`` is the length of the training in people, for schedules in shares of it. ``allow_missing`` trains on the
+    members that are there. ``released_balance`` takes the released code's strategy.
     """
-    selected = [select(member, out) for member in mixture.members]
-    planned = _plan(mixture, selected)
-    against = _unreached(planned.members) + ([] if allow_missing else _missing(planned.members))
-    if against or not planned.epoch_length:
+    selected = select_all(mixture, out)
+    against = [] if allow_missing else missing(selected)
+    if against or not any(len(selection) for selection in selected):
         raise RecipeError(f"mixture {mixture.name} cannot be trained on: {'; '.join(against) or 'it is empty'}")
-    selections = [selection for selection in selected if len(selection.person_ids)]
-    order = order_of(mixture, selections, planned.epoch_length, released_balance=released_balance)
+    return mixed_people(mixture, selected, out, total=total, released_balance=released_balance)
+
+
+def mixed_people(
+    mixture: Mixture,
+    selections: Sequence[Selection],
+    out: Path,
+    *,
+    total: int | None = None,
+    released_balance: bool = False,
+) -> MixedPeople:
+    """Return the selected people of a mixture in training order; somebody must be there."""
+    there = tuple(selection for selection in selections if len(selection))
+    ranges = source_ranges(out)
+    sources = sorted({source for selection in there for source in sources_of(selection, ranges)})
+    facts = [*(ranges[source].fingerprint for source in sources), str(released_balance)]
+    facts += [str(total)] if any(schedules_of(mixture)) else []
     return MixedPeople(
-        names=tuple(selection.member.label for selection in selections),
-        person_ids=tuple(selection.person_ids for selection in selections),
-        order=order,
-        epoch_length=planned.epoch_length,
-        fingerprint=_fingerprint(mixture, out, released_balance),
+        selections=there,
+        order=order_of(mixture, selections, total=total, released_balance=released_balance),
+        epoch_length=epoch_length_of(mixture, selections),
+        datasets=tuple(sorted({dataset for dataset, _ in sources})),
+        fingerprint=_fingerprint(mixture, facts, there),
     )
 
 
+def missing(selections: Sequence[Selection]) -> list[str]:
+    """Return a sentence for each leaf of whom nobody is there."""
+    return [_missing(selection) for selection in selections if not len(selection)]
+
+
+def _missing(selection: Selection) -> str:
+    """Return the sentence about a leaf of whom nobody is there."""
+    member = selection.member
+    if member.sql or member.has or member.where != "true":
+        return f"missing: {selection.label} chooses nobody of the converted tree; look at its conditions"
+    return (
+        f"missing: nobody of {selection.label} ({member.dataset}, {member.split}) is in the converted tree; "
+        f"run: ehps convert {member.dataset}"
+    )
+
+
+def epoch_length_of(mixture: Mixture, selections: Sequence[Selection]) -> int:
+    """Return the people of one epoch: as the mixture says, or as many as there are."""
+    counted = sum(member.per_epoch or 0 for member in mixture.members)
+    return mixture.epoch_length or counted or sum(len(selection) for selection in selections)
+
+
 def order_of(
-    mixture: Mixture, selections: Sequence[Selection], epoch_length: int, *, released_balance: bool = False
+    mixture: Mixture, selections: Sequence[Selection], *, total: int | None = None, released_balance: bool = False
 ) -> Order:
-    """Return the training order of some members' people."""
-    sizes = [len(selection.person_ids) for selection in selections]
+    """Return the training order of the leaves of whom somebody is there."""
+    every = np.array([len(selection) for selection in selections], np.int64)
+    there = every > 0
+    sizes, epoch_length = every[there].tolist(), epoch_length_of(mixture, selections)
     if released_balance and mixture.strategy == "balance":
-        return ReleasedBalance(np.array(sizes, np.int64), epoch_length, mixture.seed)
-    shares = shares_of(mixture, [selection.member for selection in selections], sizes)
+        return ReleasedBalance(every[there], epoch_length, mixture.seed)
+    all_shares = shares_over(mixture, every, total)
+
+    def shares(positions: np.ndarray, active: np.ndarray) -> np.ndarray:
+        people = there.copy()
+        people[there] = active
+        return all_shares(positions, people)[:, there]
+
+    borders = borders_of(mixture, total)
+    require_shares(mixture, shares, borders, len(sizes))
+    lanes = mixture.locality and Lanes(mixture.locality.run, mixture.locality.lanes)
     if mixture.exhaustion == "repeat":
-        return endless_order(sizes, shares, epoch_length, mixture.seed)
-    return finite_order(sizes, shares, mixture.seed, stops_early=mixture.exhaustion == "stop")
+        return endless_order(sizes, shares, epoch_length, mixture.seed, borders=borders.tolist(), lanes=lanes)
+    stops_early = mixture.exhaustion == "stop"
+    return finite_order(sizes, shares, mixture.seed, stops_early=stops_early, borders=borders.tolist(), lanes=lanes)
 
 
-def _fingerprint(mixture: Mixture, out: Path, released_balance: bool) -> str:
-    """Return the SHA-256 over the mixture and the checksums of the shards that it draws from."""
-    lines = [mixture.model_dump_json(exclude={"about"}), str(released_balance)]
-    lines += [fingerprint(out, member.dataset, member.split) for member in mixture.members]
+def _fingerprint(mixture: Mixture, facts: Sequence[str], selections: Sequence[Selection]) -> str:
+    """Return the SHA-256 over the mixture, the shards that it draws from, and who is chosen."""
+    talk = {"about", "uncertain", "sources"}
+    lines = [mixture.model_dump_json(exclude=talk), *facts]
+    lines += [f"{selection.label} {len(selection)} {selection.checksum}" for selection in selections]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

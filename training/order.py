@@ -3,27 +3,30 @@
 Nothing is shuffled in memory and no state is kept but a counter, so a run resumes at any position, with any number of
 workers and ranks, and meets the same people. Two parts:
 
-- which **source** stands at a position: a schedule of one period, in which each source's turns are spread evenly
-  (its k-th turn falls at a random time within the k-th of equal intervals), so any window of the order holds each
-  source in its share, give or take one person;
-- which **person** of the source: the n-th turn of a source takes person ``permuted(n)``; every pass over the source is
-  a keyed permutation (a generalised Feistel network, Black and Rogaway 2002, with cycle walking), so everyone is
-  reached before anyone comes again.
+- which **source** stands at a position: a timetable gives each source whole numbers of turns (``timetable.py``), and
+  its k-th turn of n in a cell falls at a random time within the k-th of n equal intervals, so any window of the order
+  holds each source in its share, give or take two people. Only the turns near a position are ever computed;
+- which **person** of the source: every pass over a source is a keyed permutation of its people, so everyone is reached
+  before anyone comes again. With ``Lanes`` the permutation is of runs of neighbouring people, read side by side, so
+  that disks and object stores read runs and not single samples.
 
-``released_balance`` reproduces the data strategy "balance" of the released SMPLest-X, which never passes the first
+``ReleasedBalance`` reproduces the data strategy "balance" of the released SMPLest-X, which never passes the first
 quota of a large source.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Int, UInt64
 
-MAX_PERIOD = 1 << 20
-ROUNDS = 6
-GOLDEN = 0x9E3779B97F4A7C15  # splitmix64's increment: 2^64 over the golden ratio
+from .permutation import keys_of, mixed, permuted
+from .timetable import Cell, Shares, Timetable, endless_timetable, finite_timetable
+
+BLOCK = 4096  # positions whose sources are merged at a time
+_LANES, _RUNS, _SHIFT = 1, 2, 3  # what a key is for
 
 
 class Picks(NamedTuple):
@@ -31,6 +34,13 @@ class Picks(NamedTuple):
 
     source: Int[np.ndarray, " positions"]
     person: Int[np.ndarray, " positions"]  # number within the source
+    turn: Int[np.ndarray, " positions"]  # how many people of the source came before
+
+
+class Turns(NamedTuple):
+    """Which source stands at some positions."""
+
+    source: Int[np.ndarray, " positions"]
     turn: Int[np.ndarray, " positions"]  # how many people of the source came before
 
 
@@ -47,130 +57,193 @@ class Order(Protocol):
         """Return who stands at each position."""
         ...
 
-
-def mixed(x: UInt64[np.ndarray, "*n"]) -> UInt64[np.ndarray, "*n"]:
-    """Return well-mixed bits of each number (the finaliser of splitmix64, by Stafford)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    def turns(self, positions: Int[np.ndarray, " positions"]) -> Turns:
+        """Return which source stands at each position, for the how manieth time."""
+        ...
 
 
-def keys_of(*parts: int | Int[np.ndarray, "*n"]) -> UInt64[np.ndarray, "*n"]:
-    """Return one key for each row of numbers; every part counts."""
-    key = np.zeros(np.broadcast_shapes(*(np.shape(part) for part in parts)), np.uint64)
-    for part in parts:
-        key = mixed(key + np.asarray(part).astype(np.uint64) + np.uint64(GOLDEN))
-    return key
+class Lanes(NamedTuple):
+    """How a source is read in runs: so many lanes, each of which walks along its own stretch of the shuffled runs."""
+
+    run: int  # neighbouring people that are read together
+    lanes: int  # runs that are open at a time; turns that follow one another come from different lanes
 
 
-def permuted(
-    index: Int[np.ndarray, " n"], size: Int[np.ndarray, " n"], key: UInt64[np.ndarray, " n"]
-) -> Int[np.ndarray, " n"]:
-    """Return where the permutation of [0, size) that belongs to ``key`` takes each index."""
-    rows = np.ceil(np.sqrt(size)).astype(np.uint64)
-    columns = -(-size.astype(np.int64) // rows.astype(np.int64)).astype(np.uint64)
-    x = index.astype(np.uint64)
-    outside = np.ones(len(x), bool)
-    while outside.any():
-        # The network permutes rows x columns >= size cells; who lands past the end walks on until inside.
-        x[outside] = _feistel(x[outside], rows[outside], columns[outside], key[outside])
-        outside = x >= size.astype(np.uint64)
-    return x.astype(np.int64)
+class Block(NamedTuple):
+    """Some positions of one cell, merged."""
 
-
-def _feistel(
-    x: UInt64[np.ndarray, " n"],
-    rows: UInt64[np.ndarray, " n"],
-    columns: UInt64[np.ndarray, " n"],
-    key: UInt64[np.ndarray, " n"],
-) -> UInt64[np.ndarray, " n"]:
-    """Return the cell that each of the rows x columns cells is taken to."""
-    left, right = x // columns, x % columns
-    for number in range(ROUNDS):
-        turn = mixed(key + np.uint64(number * GOLDEN % 2**64))
-        if number % 2:
-            right = (right + mixed(turn ^ left) % columns) % columns
-        else:
-            left = (left + mixed(turn ^ right) % rows) % rows
-    return left * columns + right
+    source: Int[np.ndarray, " positions"]
+    turn: Int[np.ndarray, " positions"]
+    before: Int[np.ndarray, " sources"]  # turns of each source before the block
 
 
 @dataclass(frozen=True, eq=False)
 class SpreadOrder:
-    """Sources spread evenly over a period, people of each source in keyed passes."""
+    """Sources spread evenly over the cells of a timetable, people of each source in keyed passes."""
 
     sizes: Int[np.ndarray, " sources"]
-    turns: Int[np.ndarray, " sources"]  # of each source in a period
-    source: Int[np.ndarray, " period"]
-    rank: Int[np.ndarray, " period"]  # how many turns its source had before, within the period
+    timetable: Timetable
     seed: int
-    length: int | None
+    lanes: Lanes | None  # of each source that does not fit into them; None: all people are permuted at once
+
+    @property
+    def length(self) -> int | None:
+        """Return where the order ends, None for never."""
+        return self.timetable.length
 
     def at(self, positions: Int[np.ndarray, " positions"]) -> Picks:
         """Return who stands at each position; beyond the end of a finite order there is nobody (IndexError)."""
+        source, turn = self.turns(positions)
+        return Picks(source, self.people(source, turn), turn)
+
+    def turns_before(self, position: int) -> Int[np.ndarray, " sources"]:
+        """Return how many turns each source has before a position."""
+        if position == 0:
+            return np.zeros(len(self.sizes), np.int64)
+        last, start = position - 1, int(_block_starts(self.timetable, np.array([position - 1]))[0])
+        block = _merged_block(self, start)
+        return block.before + np.bincount(block.source[: last - start + 1], minlength=len(self.sizes))
+
+    def people(self, source: Int[np.ndarray, " turns"], turn: Int[np.ndarray, " turns"]) -> Int[np.ndarray, " turns"]:
+        """Return which person of a source has each of its turns."""
+        size = self.sizes[source]
+        passes, index = np.divmod(turn, size)
+        key = keys_of(self.seed, source, passes)
+        if self.lanes is None:
+            return permuted(index, size, key)
+        in_lanes = size > self.lanes.run * self.lanes.lanes  # otherwise all of the source is open at once anyway
+        person = np.empty_like(index)
+        person[in_lanes] = along_lanes(index[in_lanes], size[in_lanes], self.lanes, key[in_lanes])
+        person[~in_lanes] = permuted(index[~in_lanes], size[~in_lanes], key[~in_lanes])
+        return person
+
+    def turns(self, positions: Int[np.ndarray, " positions"]) -> Turns:
+        """Return which source stands at each position, for the how manieth time."""
         if self.length is not None and len(positions) and positions.max() >= self.length:
             raise IndexError(f"position {positions.max()} lies beyond the end of the order at {self.length}")
-        period, place = np.divmod(positions, len(self.source))
-        source = self.source[place].astype(np.int64)
-        turn = period * self.turns[source] + self.rank[place]
-        passes, index = np.divmod(turn, self.sizes[source])
-        person = permuted(index, self.sizes[source], keys_of(self.seed, source, passes))
-        return Picks(source, person, turn)
+        starts = _block_starts(self.timetable, positions)
+        source, turn = np.empty_like(positions), np.empty_like(positions)
+        for start in np.unique(starts).tolist():
+            mine = np.flatnonzero(starts == start)
+            block = _merged_block(self, start)
+            source[mine] = block.source[positions[mine] - start]
+            turn[mine] = block.turn[positions[mine] - start]
+        return Turns(source, turn)
 
 
-def spread(
-    turns: Int[np.ndarray, " sources"], rates: Float[np.ndarray, " sources"], seed: int
-) -> tuple[Int[np.ndarray, " total"], Float[np.ndarray, " total"]]:
-    """Return which source has each turn and when: the k-th turn of a source falls at (k + random) / rate."""
-    sources = np.repeat(np.arange(len(turns), dtype=np.int32), turns)
-    number = np.concatenate([np.arange(n) for n in turns])
-    jitter = keys_of(seed, sources, number) / 2.0**64
-    times = (number + jitter) / rates[sources]
-    order = np.argsort(times, kind="stable")
-    return sources[order], times[order]
+def _block_starts(timetable: Timetable, positions: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Return where the block of each position starts; blocks never cross the border of a cell."""
+    return positions - (positions - timetable.cell_starts(positions)) % BLOCK
 
 
-def _order(sizes: np.ndarray, turns: np.ndarray, source: np.ndarray, seed: int, length: int | None) -> SpreadOrder:
-    """Return the order of a schedule."""
-    rank = np.empty(len(source), np.int32)
-    for number in range(len(sizes)):
-        where = np.flatnonzero(source == number)
-        rank[where] = np.arange(len(where), dtype=np.int32)
-    return SpreadOrder(sizes, turns, source, rank, seed, length)
+@lru_cache(maxsize=64)
+def _merged_block(order: SpreadOrder, start: int) -> Block:
+    """Return the block that starts at a position."""
+    cell = order.timetable.cell(start)
+    low = start - cell.start
+    source, number, before = _merged(cell, low, min(low + BLOCK, cell.length), order.seed)
+    return Block(source, cell.before[source] + number, cell.before + before)
 
 
-def endless_order(sizes: Sequence[int], shares: Sequence[float], epoch_length: int, seed: int) -> SpreadOrder:
+def _merged(
+    cell: Cell, low: int, high: int, seed: int
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Int[np.ndarray, " sources"]]:
+    """Return the sources of places [low, high) of a cell, which turn of theirs it is, and their turns before ``low``.
+
+    Turn k of a source's n falls at the time (k + random) / n of the cell. In any stretch from the start of the cell the
+    number of turns differs from the stretch by less than one a source; so the turns of the places asked for fall no
+    further from them than there are sources.
+    """
+    margin = len(cell.turns)
+    rate = cell.turns / cell.length
+    first = np.clip(np.floor((low - margin) * rate).astype(np.int64) - 1, 0, cell.turns)
+    last = np.clip(np.ceil((high + margin) * rate).astype(np.int64) + 1, 0, cell.turns)
+    source = np.repeat(np.arange(margin), last - first)
+    number = np.arange(len(source)) - np.repeat(np.cumsum(last - first) - last, last - first)
+    jitter = keys_of(seed, cell.number, source, number) / 2.0**64
+    merged = np.argsort((number + jitter) / rate[source], kind="stable")
+    skipped = low - int(first.sum())  # these fall before ``low``
+    before = first + np.bincount(source[merged[:skipped]], minlength=margin)
+    merged = merged[skipped : skipped + high - low]
+    return source[merged], number[merged], before
+
+
+def along_lanes(
+    index: Int[np.ndarray, " n"], size: Int[np.ndarray, " n"], lanes: Lanes, key: UInt64[np.ndarray, " n"]
+) -> Int[np.ndarray, " n"]:
+    """Return the person at each index of a pass over ``size`` people that is read in runs; ``key`` tells passes apart.
+
+    The people are cut into runs, at other places in each pass, and the runs are permuted. Each lane walks along an
+    equal stretch of them; a round takes one person of every lane. The succession of the lanes is the same in all rounds
+    of a pass, so that neighbours come a whole round apart.
+    """
+    length, longer = np.divmod(size, lanes.lanes)  # people of a lane; so many lanes have one more
+    step, place = np.divmod(index, lanes.lanes)
+    lane = permuted(place, np.where(step < length, lanes.lanes, longer), keys_of(_LANES, key))
+    # Lanes begin at different places of a run, so that they do not all come to its end at once.
+    along = (step + lane * lanes.run // lanes.lanes) % (length + (lane < longer))
+    slot, offset = np.divmod(lane * length + np.minimum(lane, longer) + along, lanes.run)
+    whole = size // lanes.run  # what is left over makes a shorter run, which stays the last
+    inside = slot < whole
+    slot[inside] = permuted(slot[inside], whole[inside], keys_of(_RUNS, key)[inside])
+    shift = (keys_of(_SHIFT, key) % size.astype(np.uint64)).astype(np.int64)
+    return (slot * lanes.run + offset + shift) % size
+
+
+def constant_shares(shares: Sequence[float]) -> Shares:
+    """Return shares that do not depend on the position; those of sources that are through go to the others."""
+
+    def at(positions: np.ndarray, active: np.ndarray) -> np.ndarray:
+        there = np.array(shares, np.float64) * active
+        return np.tile(there / max(there.sum(), 1e-300), (len(positions), 1))
+
+    return at
+
+
+def endless_order(
+    sizes: Sequence[int],
+    shares: Sequence[float] | Shares,
+    epoch_length: int,
+    seed: int,
+    *,
+    borders: Sequence[int] = (0,),
+    lanes: Lanes | None = None,
+) -> SpreadOrder:
     """Return the order in which each source starts again when all its people have come.
 
-    The schedule repeats after one epoch (after ``MAX_PERIOD`` positions where that is longer) and gives each source its
-    share to the nearest person.
+    ``shares`` that change with the position are constant between ``borders`` and behind the last.
     """
-    period = min(epoch_length, MAX_PERIOD)
-    turns = rounded(np.array(shares, np.float64) * period)
-    source, _ = spread(turns, np.maximum(turns, 1).astype(np.float64), seed)
-    return _order(np.array(sizes, np.int64), turns, source, seed, None)
+    table = endless_timetable(_shares(shares), np.array(borders, np.int64), len(sizes), epoch_length)
+    return _order(sizes, table, seed, lanes)
 
 
-def finite_order(sizes: Sequence[int], shares: Sequence[float], seed: int, *, stops_early: bool) -> SpreadOrder:
+def finite_order(
+    sizes: Sequence[int],
+    shares: Sequence[float] | Shares,
+    seed: int,
+    *,
+    stops_early: bool,
+    borders: Sequence[int] = (0,),
+    lanes: Lanes | None = None,
+) -> SpreadOrder:
     """Return the order in which nobody comes twice.
 
     It ends with the first source that has nobody left (``stops_early``), or when all are through; then the others keep
     their proportions after a source has ended.
     """
-    counts, rates = np.array(sizes, np.int64), np.array(shares, np.float64)
-    source, times = spread(counts, rates, seed)
-    if stops_early:
-        source = source[times < (counts / rates).min()]
-    turns = np.bincount(source, minlength=len(counts))
-    return _order(counts, turns, source, seed, len(source))
+    people = np.array(sizes, np.int64)
+    table = finite_timetable(_shares(shares), np.array(borders, np.int64), people, stops_early=stops_early)
+    return _order(sizes, table, seed, lanes)
 
 
-def rounded(wanted: Float[np.ndarray, " sources"]) -> Int[np.ndarray, " sources"]:
-    """Return whole numbers with the same sum, by the largest remainder."""
-    whole = np.floor(wanted).astype(np.int64)
-    missing = round(float(wanted.sum())) - int(whole.sum())
-    whole[np.argsort(whole - wanted, kind="stable")[:missing]] += 1
-    return whole
+def _shares(shares: Sequence[float] | Shares) -> Shares:
+    """Return shares as a function of the position."""
+    return shares if isinstance(shares, Callable) else constant_shares(shares)
+
+
+def _order(sizes: Sequence[int], table: Timetable, seed: int, lanes: Lanes | None) -> SpreadOrder:
+    """Return the order of a timetable."""
+    return SpreadOrder(np.array(sizes, np.int64), table, seed, lanes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +254,11 @@ class ReleasedBalance:
     epoch_length: int
     seed: int
     length: int | None = None
+
+    def turns(self, positions: Int[np.ndarray, " positions"]) -> Turns:
+        """Return which source stands at each position, for the how manieth time of its epoch."""
+        picks = self.at(positions)
+        return Turns(picks.source, picks.turn)
 
     def at(self, positions: Int[np.ndarray, " positions"]) -> Picks:
         """Return who stands at each position."""

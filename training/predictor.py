@@ -18,9 +18,11 @@ from torch import Tensor
 from ..body.hands import to_absolute
 from ..body.joints import POSE_PARTS
 from ..errors import CheckpointError
+from ..shards.cutting import cut_picture
 from .augment import NO_AUGMENTATION
+from .batches import float_images
 from .checkpoint import load_checkpoint, network_from_state
-from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box, cut, reduction_for, shrunk, shrunk_by
+from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box
 from .outputs import Outputs, body_outputs, picture_intrinsics
 from .ranks import device_named
 from .recipes import Recipe
@@ -28,7 +30,6 @@ from .run_record import latest_checkpoint
 from .smplestx import SmplestX
 from .smplx_layer import load_body_layer
 from .start import random_network
-from .stream import float_images
 
 BATCH_SIZE = 16
 MIN_BOX = 1.0  # px; smaller boxes hold nobody
@@ -80,17 +81,16 @@ class Predictor:
         box = crop_box(np.asarray(person.bbox_xyxy, np.float64), width, height)
         if box is None or box[2:].min() < MIN_BOX:
             return None
-        size = FULL_SIZE if self.network.quirks.nearest_halving else HALF_SIZE
-        reduction = 1 if self.network.quirks.nearest_halving else reduction_for(box, size)
-        small = shrunk(picture, reduction)
+        is_compatible = self.network.quirks.nearest_halving
+        size = FULL_SIZE if is_compatible else HALF_SIZE
         affine = crop_affine(box, size, NO_AUGMENTATION, width)
-        return cut(small, affine, size, shrunk_by(small, width, height, reduction)), box
+        return cut_picture(picture, affine, size, mode="exact" if is_compatible else "scaled"), box
 
     @torch.inference_mode()
     def _pose(self, cuts: list[tuple[np.ndarray, np.ndarray]]) -> list[PredictedPerson]:
         """Return the posed people of some crops."""
         crops = torch.from_numpy(np.stack([crop for crop, _ in cuts])).permute(0, 3, 1, 2).to(self.device)
-        images = float_images(crops, torch.ones(len(cuts), 3, device=self.device))
+        images = float_images(crops)
         outputs = body_outputs(self.network(images), self.body)
         cameras = picture_intrinsics(torch.from_numpy(np.stack([box for _, box in cuts]))).numpy()
         return answers_of(outputs, cameras)

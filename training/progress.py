@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .batches import Batch
 from .ranks import mean_over_ranks
 from .recipes import Recipe
-from .stream import Batch
 from .throughput import utilisation
 
 
@@ -31,15 +31,17 @@ class Status:
     data_wait: float  # share of the time in which the loop waited for data
     eta_s: float
     members: dict[str, int]  # people of each member of the mixture since the last report, on this rank
+    replaced: dict[str, int]  # of them people who could not be read, in whose place the next came
 
     def __str__(self) -> str:
         """Return the report as one line for a terminal."""
         terms = " ".join(f"{name} {value:.3g}" for name, value in self.losses.items())
         minutes, seconds = divmod(round(self.eta_s), 60)
         used = "" if self.mfu is None else f"  mfu {self.mfu:.0%}"
+        replaced = f"  replaced {sum(self.replaced.values())}" if self.replaced else ""
         return (
             f"step {self.step}/{self.steps}  loss {self.loss:.4g}  lr {self.lr:.2g}  "
-            f"{self.people_per_s:.1f} people/s{used}  data wait {self.data_wait:.0%}  "
+            f"{self.people_per_s:.1f} people/s{used}  data wait {self.data_wait:.0%}{replaced}  "
             f"eta {minutes}:{seconds:02d}  |  {terms}"
         )
 
@@ -56,6 +58,7 @@ class Window:
         self.began, self.waited, self.parts = time.perf_counter(), 0.0, 0
         self.sums: dict[str, Tensor] = {}
         self.members: Counter[str] = Counter()
+        self.replaced: Counter[str] = Counter()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -70,6 +73,7 @@ class Window:
             self.sums[name] = self.sums.get(name, 0) + loss.detach()
         self.parts += 1
         self.members.update(batch.members)
+        self.replaced.update(one.member for one in batch.replaced)
 
     def status(self, recipe: Recipe, step: int, lr: float, grad_norm: float) -> Status:
         """Return the report of the window, and begin the next."""
@@ -90,6 +94,7 @@ class Window:
             data_wait=self.waited / seconds,
             eta_s=(recipe.steps - step) * seconds / steps,
             members=dict(self.members),
+            replaced=dict(self.replaced),
         )
         self._restart()
         return status

@@ -8,8 +8,8 @@ from jaxtyping import UInt8
 from ..body.draw import contact_sheet, draw_skeleton
 from ..body.joints import SUPERVISION_JOINTS
 from ..shards.picture import encode_png
+from .batches import Batch, float_images
 from .compat import GRID_HEIGHT, GRID_WIDTH
-from .stream import Batch, float_images
 
 MOST_TILES = 24
 

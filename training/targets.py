@@ -15,11 +15,11 @@ failed fits, are not supervised, as in the released code. The facts are those of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from ..body.cameras import project
 from ..body.hands import to_deviation
@@ -37,9 +37,9 @@ from ..body.joints import (
     SUPERVISION_PELVIS,
     SUPERVISION_RIGHT_WRIST,
 )
-from ..body.keypoints import convert_keypoints
+from ..body.keypoints import mapping
 from ..body.rotations import axis_angle_to_matrix, compose, matrix_to_axis_angle
-from .augment import Augmentation
+from ..shards.record import Camera
 from .compat import GRID_DEPTH, GRID_HEIGHT, GRID_WIDTH, PAPER, Quirks, target_joint_index, truncation_mask
 from .crops import move_points
 
@@ -53,7 +53,19 @@ PART_ORIGINS = {
     "right_hand": SUPERVISION_RIGHT_WRIST,
     "face": SUPERVISION_NECK,
 }
+THUMBS = [POSE_JOINTS.index(f"{side}_thumb_1") for side in ("left", "right")]
+# Which rotations each field of a record holds.
+POSE_SLICES = {
+    "global_orient": slice(0, 1),
+    "body_pose": slice(1, POSE_PARTS["body"].stop),
+    "left_hand_pose": POSE_PARTS["left_hand"],
+    "right_hand_pose": POSE_PARTS["right_hand"],
+    "jaw_pose": POSE_PARTS["face"],
+}
 MIRROR_VECTOR = np.array([1.0, -1.0, -1.0])  # an axis-angle vector seen in a mirror
+
+Joints3d = Float[np.ndarray, "people 137 3"]
+Known = Bool[np.ndarray, "people 137"]
 
 
 def _chain_to(joint: int) -> list[int]:
@@ -81,32 +93,30 @@ MIRRORED_POSES = _swapped(NUM_POSES, POSE_FLIP_PAIRS)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PersonLabels:
-    """What is known about one person, in the networks' joint orders; where ``has_*`` is False the value is zero."""
+    """What is known about people, in the networks' joint orders; where ``has_*`` is False the value is zero."""
 
-    joints_2d: Float[np.ndarray, "137 2"]  # px of the stored picture
-    has_2d: Bool[np.ndarray, "137"]
-    joints_3d: Float[np.ndarray, "137 3"]  # camera space, m
-    has_3d: Bool[np.ndarray, "137"]
-    pose: Float[np.ndarray, "53 3"]  # hands are deviations
-    has_pose: Bool[np.ndarray, "53"]
-    betas: Float[np.ndarray, "10"]
-    has_betas: bool
-    expression: Float[np.ndarray, "10"]
-    has_expression: bool
-    hand_orients: Float[np.ndarray, "2 3"]  # left, right, camera space
+    joints_2d: Float[np.ndarray, "*people 137 2"]  # px of the stored picture
+    has_2d: Bool[np.ndarray, "*people 137"]
+    joints_3d: Float[np.ndarray, "*people 137 3"]  # camera space, m
+    has_3d: Bool[np.ndarray, "*people 137"]
+    pose: Float[np.ndarray, "*people 53 3"]  # hands are deviations
+    has_pose: Bool[np.ndarray, "*people 53"]
+    betas: Float[np.ndarray, "*people 10"]
+    has_betas: Bool[np.ndarray, "*people"]
+    expression: Float[np.ndarray, "*people 10"]
+    has_expression: Bool[np.ndarray, "*people"]
+    hand_orients: Float[np.ndarray, "*people 2 3"]  # left, right, camera space
 
 
-def labels_of(person: Any, quirks: Quirks = PAPER) -> PersonLabels:
-    """Return the labels of a stored person (``shards.reader.StoredPerson``) before any augmentation."""
-    joints_3d, has_3d = _joints_3d(person, quirks)
-    joints_2d, has_2d = _joints_2d(person, joints_3d, has_3d, quirks)
-    pose, has_pose = _pose(person)
-    betas, has_betas = _betas(person)
-    expression = _first_ten(person.expression)
-    hand_orients, has_orients = _hand_orients(person, pose, has_pose)
-    for side, known in zip(("left", "right"), has_orients, strict=True):
-        # The losses take the thumb's base as the sign of a labelled hand; without an orientation it may not be.
-        has_pose[POSE_JOINTS.index(f"{side}_thumb_1")] &= known
+def labels_of(people: Sequence[Any], quirks: Quirks = PAPER) -> PersonLabels:
+    """Return the labels of stored people (``shards.reader.StoredPerson``) before any augmentation."""
+    joints_3d, has_3d = _joints_3d(people, quirks)
+    joints_2d, has_2d = _joints_2d(people, joints_3d, has_3d, quirks)
+    pose, has_pose = _pose(people)
+    betas, has_betas = _betas(people)
+    hand_orients, has_orients = _hand_orients(people, pose, has_pose)
+    # The losses take the thumb's base as the sign of a labelled hand; without an orientation it may not be.
+    has_pose[:, THUMBS] &= has_orients
     return PersonLabels(
         joints_2d=joints_2d,
         has_2d=has_2d,
@@ -116,150 +126,192 @@ def labels_of(person: Any, quirks: Quirks = PAPER) -> PersonLabels:
         has_pose=has_pose,
         betas=betas,
         has_betas=has_betas,
-        expression=expression,
-        has_expression=person.expression is not None,
+        expression=_first_ten([person.expression for person in people]),
+        has_expression=np.array([person.expression is not None for person in people]),
         hand_orients=hand_orients,
     )
 
 
-def _joints_3d(person: Any, quirks: Quirks) -> tuple[Float[np.ndarray, "137 3"], Bool[np.ndarray, "137"]]:
+def _joints_3d(people: Sequence[Any], quirks: Quirks) -> tuple[Joints3d, Known]:
     """Return the 3D joints (camera space, m) and which of them are known."""
-    joints = np.full((NUM_JOINTS, 3), np.nan)
+    joints = np.full((len(people), NUM_JOINTS, 3), np.nan)
     index = list(target_joint_index(quirks))
-    if person.joints_3d is not None:
-        joints = person.joints_3d[index].astype(np.float64)
-    elif person.keypoints_3d is not None:
-        names = tuple(SMPLX_JOINTS[i] for i in index)
-        found = convert_keypoints(person.keypoints_3d, person.keypoints_3d_convention, names, approximate=True)
-        joints = np.where(found[:, 3:] > 0, found[:, :3].astype(np.float64), np.nan)
+    for out, person in zip(joints, people, strict=True):
+        if (given := person.joints_3d) is not None:
+            out[:] = given[index]
+        elif (given := person.keypoints_3d) is not None:
+            _fill_marked(out, given, person.keypoints_3d_convention, quirks)
     return _zeroed(joints)
 
 
 def _joints_2d(
-    person: Any, joints_3d: Float[np.ndarray, "137 3"], has_3d: Bool[np.ndarray, "137"], quirks: Quirks
-) -> tuple[Float[np.ndarray, "137 2"], Bool[np.ndarray, "137"]]:
+    people: Sequence[Any], joints_3d: Joints3d, has_3d: Known, quirks: Quirks
+) -> tuple[Float[np.ndarray, "people 137 2"], Known]:
     """Return the 2D joints (px of the stored picture) and which of them are known."""
-    joints = np.full((NUM_JOINTS, 2), np.nan)
-    camera = person.camera
-    if camera.K is not None and has_3d.any() and joints_3d[has_3d, 2].min() > MIN_DEPTH:
-        distortion = None if camera.is_undistorted else camera.distortion
-        projected = project(joints_3d, camera.K.astype(np.float64), distortion)
-        joints = np.where(has_3d[:, None], projected, np.nan)
-    if person.keypoints_2d is not None:
-        names = tuple(SMPLX_JOINTS[i] for i in target_joint_index(quirks))
-        found = convert_keypoints(person.keypoints_2d, person.keypoints_2d_convention, names, approximate=True)
-        marked = np.where(found[:, 2:] > 0, found[:, :2].astype(np.float64), np.nan)
-        joints = np.where(np.isfinite(joints), joints, marked)
+    nearest = np.where(has_3d, joints_3d[..., 2], np.inf).min(axis=1)
+    joints = _projected([person.camera for person in people], joints_3d)
+    joints[~has_3d | (nearest <= MIN_DEPTH)[:, None]] = np.nan
+    for out, person in zip(joints, people, strict=True):
+        if (given := person.keypoints_2d) is not None:
+            marked = np.full_like(out, np.nan)
+            _fill_marked(marked, given, person.keypoints_2d_convention, quirks)
+            out[:] = np.where(np.isfinite(out), out, marked)
     return _zeroed(joints)
 
 
-def _zeroed(joints: Float[np.ndarray, "137 d"]) -> tuple[Float[np.ndarray, "137 d"], Bool[np.ndarray, "137"]]:
+def _projected(cameras: Sequence[Camera], joints: Joints3d) -> Float[np.ndarray, "people 137 2"]:
+    """Return the pixels of joints, NaN where a camera does not have K."""
+    unknown = np.full((3, 3), np.nan)
+    K = np.stack([unknown if camera.K is None else camera.K.astype(np.float64) for camera in cameras])
+    pixels = project(joints, K)
+    for i, camera in enumerate(cameras):
+        if camera.distortion is not None and not camera.is_undistorted:
+            pixels[i] = project(joints[i], K[i], camera.distortion)
+    return pixels
+
+
+@lru_cache(maxsize=256)
+def _places(convention: str, quirks: Quirks) -> Int[np.ndarray, "2 pairs"]:
+    """Return which target joints a convention of keypoints has, and where."""
+    names = tuple(SMPLX_JOINTS[i] for i in target_joint_index(quirks))
+    return np.array(mapping(convention, names, approximate=True), np.int64).reshape(-1, 2).T
+
+
+def _fill_marked(
+    joints: Float[np.ndarray, "137 d"], keypoints: Float[np.ndarray, "points d_and_1"], convention: str, quirks: Quirks
+) -> None:
+    """Set the joints that are marked (confidence above zero) among keypoints."""
+    to, origin = _places(convention, quirks)
+    is_marked = keypoints[origin, -1] > 0
+    joints[to[is_marked]] = keypoints[origin[is_marked], :-1]
+
+
+def _zeroed(joints: Float[np.ndarray, "people 137 d"]) -> tuple[Float[np.ndarray, "people 137 d"], Known]:
     """Return joints with zeros where a coordinate is not finite, and which joints are whole."""
-    known = np.asarray(np.isfinite(joints).all(axis=1))
-    return np.where(known[:, None], joints, 0.0), known
+    known = np.asarray(np.isfinite(joints).all(axis=-1))
+    return np.where(known[..., None], joints, 0.0), known
 
 
-def _pose(person: Any) -> tuple[Float[np.ndarray, "53 3"], Bool[np.ndarray, "53"]]:
+def _pose(people: Sequence[Any]) -> tuple[Float[np.ndarray, "people 53 3"], Bool[np.ndarray, "people 53"]]:
     """Return the local rotations (hands as deviations) and which of them are labelled."""
-    pose, known = np.zeros((NUM_POSES, 3)), np.zeros(NUM_POSES, bool)
-    body = POSE_PARTS["body"].stop
-    parts = [
-        (slice(0, 1), person.global_orient),
-        # SMPL's two hand joints behind the 21 shared ones have no counterpart.
-        (slice(1, body), None if person.body_pose is None else person.body_pose[: body - 1]),
-        (POSE_PARTS["left_hand"], _deviation(person.left_hand_pose, "left")),
-        (POSE_PARTS["right_hand"], _deviation(person.right_hand_pose, "right")),
-        (POSE_PARTS["face"], person.jaw_pose),
-    ]
-    for where, value in parts:
-        if value is not None:
-            pose[where], known[where] = value, True
+    pose, known = np.zeros((len(people), NUM_POSES, 3)), np.zeros((len(people), NUM_POSES), bool)
+    for name, where in POSE_SLICES.items():
+        count = where.stop - where.start
+        for i, person in enumerate(people):
+            if (given := getattr(person, name)) is not None:
+                # SMPL's two hand joints behind the 21 shared ones of the body have no counterpart.
+                pose[i, where], known[i, where] = given.reshape(-1, 3)[:count], True
+    for side in ("left", "right"):
+        hand = POSE_PARTS[f"{side}_hand"]
+        pose[:, hand] = np.where(known[:, hand, None], to_deviation(pose[:, hand], side), 0.0)
     return pose, known
 
 
-def _deviation(pose: np.ndarray | None, side: Any) -> np.ndarray | None:
-    """Return a stored (absolute) hand pose as the networks have it."""
-    return None if pose is None else to_deviation(pose.astype(np.float64), side)
-
-
-def _betas(person: Any) -> tuple[Float[np.ndarray, "10"], bool]:
+def _betas(people: Sequence[Any]) -> tuple[Float[np.ndarray, "people 10"], Bool[np.ndarray, " people"]]:
     """Return the first ten betas and whether the networks' shape space (SMPL-X, neutral, adult) is theirs."""
-    betas = _first_ten(person.betas)
-    is_theirs = person.body_model == "smplx" and person.gender == "neutral" and not person.kid_weight
-    known = person.betas is not None and is_theirs and bool(np.abs(betas).max() <= MAX_BETA)
-    return (betas if known else np.zeros(NUM_BETAS)), known
+    given = [person.betas for person in people]
+    is_theirs = [
+        values is not None and person.body_model == "smplx" and person.gender == "neutral" and not person.kid_weight
+        for person, values in zip(people, given, strict=True)
+    ]
+    betas = _first_ten(given)
+    known = np.array(is_theirs) & (np.abs(betas).max(axis=1) <= MAX_BETA)
+    return betas * known[:, None], known
 
 
-def _first_ten(values: np.ndarray | None) -> Float[np.ndarray, "10"]:
-    """Return the first ten components, zeros behind a shorter vector."""
-    out = np.zeros(NUM_BETAS)
-    if values is not None:
-        out[: min(len(values), NUM_BETAS)] = values[:NUM_BETAS]
+def _first_ten(vectors: Sequence[np.ndarray | None]) -> Float[np.ndarray, "people 10"]:
+    """Return the first ten components of each vector, zeros behind a shorter one."""
+    out = np.zeros((len(vectors), NUM_BETAS))
+    for row, values in zip(out, vectors, strict=True):
+        if values is not None:
+            row[: min(len(values), NUM_BETAS)] = values[:NUM_BETAS]
     return out
 
 
 def _hand_orients(
-    person: Any, pose: Float[np.ndarray, "53 3"], has_pose: Bool[np.ndarray, "53"]
-) -> tuple[Float[np.ndarray, "2 3"], tuple[bool, ...]]:
+    people: Sequence[Any], pose: Float[np.ndarray, "people 53 3"], has_pose: Bool[np.ndarray, "people 53"]
+) -> tuple[Float[np.ndarray, "people 2 3"], Bool[np.ndarray, "people 2"]]:
     """Return the hands' camera-space orientation and whether each is known: labelled, or through the labelled body."""
-    rotations = axis_angle_to_matrix(pose[POSE_PARTS["body"]])
-    orients = matrix_to_axis_angle(np.stack([reduce(np.matmul, rotations[chain]) for chain in WRIST_CHAINS]))
-    known = [bool(has_pose[chain].all()) for chain in WRIST_CHAINS]
-    for side, given in enumerate((person.left_hand_orient, person.right_hand_orient)):
-        if given is not None:
-            orients[side], known[side] = given, True
-    return orients * np.array(known)[:, None], tuple(known)
+    rotations = axis_angle_to_matrix(pose[:, POSE_PARTS["body"]])
+    chains = [reduce(np.matmul, np.moveaxis(rotations[:, chain], 1, 0)) for chain in WRIST_CHAINS]
+    orients = matrix_to_axis_angle(np.stack(chains, axis=1))
+    known = np.stack([has_pose[:, chain].all(axis=1) for chain in WRIST_CHAINS], axis=1)
+    for i, person in enumerate(people):
+        for side, given in enumerate((person.left_hand_orient, person.right_hand_orient)):
+            if given is not None:
+                orients[i, side], known[i, side] = given, True
+    return np.where(known[..., None], orients, 0.0), known
 
 
-def augmented(labels: PersonLabels, augmentation: Augmentation, quirks: Quirks = PAPER) -> PersonLabels:
-    """Return the labels of the mirrored and turned person.
+def augmented(
+    labels: PersonLabels,
+    is_flipped: Bool[np.ndarray, " people"],
+    rotation: Float[np.ndarray, " people"],
+    quirks: Quirks = PAPER,
+) -> PersonLabels:
+    """Return the labels of people, mirrored and turned (degrees) with their pictures.
 
     2D joints change sides but keep their pixels, since the crop's affine map moves them. Shape and expression stay.
     """
-    if augmentation.is_flipped:
-        labels = _mirrored(labels, quirks)
-    return _turned(labels, augmentation.rotation, quirks) if augmentation.rotation else labels
+    if is_flipped.any():
+        labels = _chosen(is_flipped, _mirrored(labels, quirks), labels)
+    is_turned = rotation != 0
+    return _chosen(is_turned, _turned(labels, rotation, quirks), labels) if is_turned.any() else labels
+
+
+def _chosen(which: Bool[np.ndarray, " people"], these: PersonLabels, others: PersonLabels) -> PersonLabels:
+    """Return the labels of ``these`` for some people and of ``others`` for the rest."""
+    arrays = {}
+    for name, other in vars(others).items():
+        mine = getattr(these, name)
+        where = which.reshape(which.shape + (1,) * (other.ndim - which.ndim))
+        arrays[name] = other if mine is other else np.where(where, mine, other)
+    return PersonLabels(**arrays)
 
 
 def _mirrored(labels: PersonLabels, quirks: Quirks) -> PersonLabels:
     """Return the labels seen in a mirror: sides exchanged, x and the axes of rotation reversed."""
-    orients = labels.hand_orients if quirks.unflipped_hand_roots else labels.hand_orients[::-1] * MIRROR_VECTOR
+    orients = labels.hand_orients if quirks.unflipped_hand_roots else labels.hand_orients[..., ::-1, :] * MIRROR_VECTOR
     return replace(
         labels,
-        joints_2d=labels.joints_2d[MIRRORED_JOINTS],
-        has_2d=labels.has_2d[MIRRORED_JOINTS],
-        joints_3d=labels.joints_3d[MIRRORED_JOINTS] * np.array([-1.0, 1.0, 1.0]),
-        has_3d=labels.has_3d[MIRRORED_JOINTS],
-        pose=labels.pose[MIRRORED_POSES] * MIRROR_VECTOR,
-        has_pose=labels.has_pose[MIRRORED_POSES],
+        joints_2d=labels.joints_2d[..., MIRRORED_JOINTS, :],
+        has_2d=labels.has_2d[..., MIRRORED_JOINTS],
+        joints_3d=labels.joints_3d[..., MIRRORED_JOINTS, :] * np.array([-1.0, 1.0, 1.0]),
+        has_3d=labels.has_3d[..., MIRRORED_JOINTS],
+        pose=labels.pose[..., MIRRORED_POSES, :] * MIRROR_VECTOR,
+        has_pose=labels.has_pose[..., MIRRORED_POSES],
         hand_orients=orients,
     )
 
 
-def _turned(labels: PersonLabels, degrees: float, quirks: Quirks) -> PersonLabels:
-    """Return the labels of a person whose crop is turned by that much clockwise, so the person turns the other way."""
-    turn = np.array([0.0, 0.0, -np.deg2rad(degrees)])
-    turned = compose(turn, np.concatenate([labels.pose[:1], labels.hand_orients]))
-    pose = np.concatenate([turned[:1], labels.pose[1:]])
-    orients = labels.hand_orients if quirks.unflipped_hand_roots else turned[1:]
-    joints = labels.joints_3d @ axis_angle_to_matrix(turn).T
+def _turned(labels: PersonLabels, degrees: Float[np.ndarray, " people"], quirks: Quirks) -> PersonLabels:
+    """Return the labels of people whose crops are turned by that much clockwise, so they turn the other way."""
+    turn = np.zeros((*degrees.shape, 3))
+    turn[..., 2] = -np.deg2rad(degrees)
+    turned = compose(turn[..., None, :], np.concatenate([labels.pose[..., :1, :], labels.hand_orients], axis=-2))
+    pose = np.concatenate([turned[..., :1, :], labels.pose[..., 1:, :]], axis=-2)
+    orients = labels.hand_orients if quirks.unflipped_hand_roots else turned[..., 1:, :]
+    joints = labels.joints_3d @ np.swapaxes(axis_angle_to_matrix(turn), -1, -2)
     return replace(labels, pose=pose, joints_3d=joints, hand_orients=orients)
 
 
 def training_rows(
-    labels: PersonLabels, affine: Float[np.ndarray, "2 3"], size: tuple[int, int], quirks: Quirks = PAPER
+    labels: PersonLabels,
+    affine: Float[np.ndarray, "people 2 3"],
+    size: tuple[int, int],
+    quirks: Quirks = PAPER,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return one row of ``losses.Targets`` and of ``losses.Validity``, float32.
+    """Return rows of ``losses.Targets`` and of ``losses.Validity``, float32.
 
     ``affine`` maps pixels of the stored picture to the crop of ``size`` (width, height).
     """
-    root = labels.joints_3d - labels.joints_3d[SUPERVISION_PELVIS]
+    root = labels.joints_3d - labels.joints_3d[..., SUPERVISION_PELVIS : SUPERVISION_PELVIS + 1, :]
     cells = np.array([GRID_WIDTH, GRID_HEIGHT]) / np.array(size)
     grid = move_points(affine, labels.joints_2d) * cells
     # Depth counts from the pelvis; where that is unknown, nothing is too near or too far.
-    from_pelvis = root[:, 2:] * labels.has_3d[SUPERVISION_PELVIS]
+    from_pelvis = root[..., 2:] * labels.has_3d[..., SUPERVISION_PELVIS, None, None]
     depth = (from_pelvis / (DEPTH_SPAN / 2) + 1) / 2 * GRID_DEPTH
-    is_inside = np.asarray(truncation_mask(np.concatenate([grid, depth], axis=1), quirks), bool)
+    is_inside = np.asarray(truncation_mask(np.concatenate([grid, depth], axis=-1), quirks), bool)
     targets = {
         "pose": labels.pose,
         "betas": labels.betas,
@@ -271,31 +323,29 @@ def training_rows(
     }
     validity = {
         "pose": labels.has_pose,
-        "betas": np.array(labels.has_betas),
-        "expression": np.array(labels.has_expression),
+        "betas": labels.has_betas,
+        "expression": labels.has_expression,
         "joints": supervised_joints(labels) & labels.has_2d & is_inside,
-        "has_3d": labels.has_3d.any(),
+        "has_3d": labels.has_3d.any(axis=-1),
     }
     return _as_float32(targets), _as_float32(validity)
 
 
-def part_relative(joints: Float[np.ndarray, "137 3"]) -> Float[np.ndarray, "137 3"]:
+def part_relative(joints: Float[np.ndarray, "*people 137 3"]) -> Float[np.ndarray, "*people 137 3"]:
     """Return joints relative to the origin of their part: pelvis, wrists, neck."""
     out = np.empty_like(joints)
     for part, origin in PART_ORIGINS.items():
         where = SUPERVISION_PARTS[part]
-        out[where] = joints[where] - joints[origin]
+        out[..., where, :] = joints[..., where, :] - joints[..., origin : origin + 1, :]
     return out
 
 
-def supervised_joints(labels: PersonLabels) -> Bool[np.ndarray, "137"]:
+def supervised_joints(labels: PersonLabels) -> Bool[np.ndarray, "people 137"]:
     """Return which joints may be compared: the 3D ones whose part has its origin, or the 2D ones of 2D-only people."""
-    if not labels.has_3d.any():
-        return labels.has_2d
     valid = labels.has_3d.copy()
     for part, origin in PART_ORIGINS.items():
-        valid[SUPERVISION_PARTS[part]] &= labels.has_3d[origin]
-    return valid
+        valid[..., SUPERVISION_PARTS[part]] &= labels.has_3d[..., origin, None]
+    return np.where(labels.has_3d.any(axis=-1, keepdims=True), valid, labels.has_2d)
 
 
 def _as_float32(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

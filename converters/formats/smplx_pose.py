@@ -18,10 +18,10 @@ POSE_SLICES: dict[str, slice] = {
 }
 
 
-def cut_pose(pose: Float[np.ndarray, "165"]) -> dict[str, np.ndarray]:
-    """Return the parts of a pose vector by name: (3,) for single joints, (21, 3) and (15, 3) for body and hands."""
-    parts = {name: pose[where].astype(np.float32) for name, where in POSE_SLICES.items()}
-    return {name: part.reshape(-1, 3) if part.size > 3 else part for name, part in parts.items()}
+def cut_pose(pose: Float[np.ndarray, "*people 165"]) -> dict[str, np.ndarray]:
+    """Return the parts of pose vectors by name: (3,) for single joints, (21, 3) and (15, 3) for body and hands."""
+    parts = {name: pose[..., where].astype(np.float32) for name, where in POSE_SLICES.items()}
+    return {name: part.reshape(*part.shape[:-1], -1, 3) if part.shape[-1] > 3 else part for name, part in parts.items()}
 
 
 def join_pose(parts: dict[str, np.ndarray]) -> Float[np.ndarray, "165"]:

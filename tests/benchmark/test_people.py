@@ -8,7 +8,7 @@ from ehps.benchmark.people import benchmark_people, enlarge_box, shard_fingerpri
 from ehps.benchmark.protocol import load_protocol
 from ehps.errors import RecordError, ShardError
 from ehps.shards.codec import sample_key
-from ehps.shards.picture import encode_png
+from ehps.shards.picture import encode_png, picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
 from ehps.shards.writer import UnitWriter
 
@@ -55,7 +55,7 @@ def write(out, dataset, split, frames):
                 camera=Camera(K=np.diag([500.0, 500.0, 1.0]), kind="measured"),
                 sequence="walk" if number == 2 else None,
             )
-            writer.write(frame, sample_key(dataset, split, frame.key), picture, "png")
+            writer.write(frame, sample_key(dataset, split, frame.key), picture_of(picture))
         writer.commit()
 
 

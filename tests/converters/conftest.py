@@ -26,7 +26,9 @@ def tree():
 
     def files(root: Path) -> dict[str, str]:
         paths = [path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file()]
-        return {str(p): _digest(root / p) for p in paths if p.parts[0] not in (".log", ".tmp", "catalog.duckdb")}
+        return {
+            str(p): _digest(root / p) for p in paths if p.parts[0] not in (".log", ".tmp", "catalog", "catalog.duckdb")
+        }
 
     return files
 

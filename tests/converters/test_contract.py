@@ -14,6 +14,7 @@ import pytest
 
 from ehps.cards import card_ids, load_card
 from ehps.converters import converter_ids, converter_options, get_converter, list_sources
+from ehps.converters.pictures import labels_alone
 from ehps.errors import RawFileError, UnknownNameError
 from ehps.shards.record import Frame, Person, Reject, array_fields, check_person
 from ehps.tests.raw._recovery import converted, differences, worst
@@ -41,7 +42,9 @@ def raw(fake, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(dataset, fake, raw):
-    return {split: list(converted(dataset, raw[0], split)) for split in fake.SPLITS}
+    with pytest.MonkeyPatch.context() as patch:  # the fixture that sets it for every test comes after this one
+        patch.setenv("EHPS_BODY_MODELS", "standin")
+        return {split: list(converted(dataset, raw[0], split)) for split in fake.SPLITS}
 
 
 def frames_of(records) -> list[Frame]:
@@ -169,6 +172,21 @@ def test_a_tree_without_bad_records_has_no_rejects(dataset, fake, tmp_path):
     fake.build(tmp_path, bad=False)
     for split in fake.SPLITS:
         assert not [record for record in converted(dataset, tmp_path, split) if isinstance(record, Reject)]
+
+
+def test_labels_alone_are_the_same_people_without_any_picture(dataset, fake, tmp_path):
+    fake.build(tmp_path, bad=False)
+    before = {split: list(converted(dataset, tmp_path, split)) for split in fake.SPLITS}
+    for path in [*tmp_path.rglob("*.jpg"), *tmp_path.rglob("*.png")]:
+        path.unlink()
+    for folder in sorted((path for path in tmp_path.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    with labels_alone(True):
+        after = {split: list(converted(dataset, tmp_path, split)) for split in fake.SPLITS}
+    for one, two in zip(frames_of(before), frames_of(after), strict=True):
+        assert (one.key, one.width, one.height) == (two.key, two.width, two.height)
+        assert [list(array_fields(p)) for p in one.people] == [list(array_fields(p)) for p in two.people]
 
 
 def test_units_travel_to_workers_and_have_names_of_their_own(dataset, fake, raw):

@@ -1,7 +1,10 @@
 """The engine loses nobody, converts nothing twice, and says what went wrong and what to do."""
 
 import json
+import shutil
+import tarfile
 from concurrent.futures import BrokenExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,10 +12,13 @@ import pytest
 
 from ehps.converters import workers
 from ehps.converters.engine import check, convert
-from ehps.converters.units import batches, has_sound_chunks
+from ehps.converters.plan import Part
+from ehps.converters.storing import Storing, has_sound_chunks
+from ehps.converters.units import batches
 from ehps.errors import ConversionError, RawFileError, UnknownNameError
 from ehps.shards.reader import read_people
 from ehps.shards.record import Frame, Provenance, Reject
+from ehps.shards.sidecar import read_sidecar
 from ehps.shards.tree import read_unit
 
 
@@ -98,14 +104,78 @@ def test_a_limit_takes_people_to_whole_frames(run, out):
 
 def test_rejected_people_count_towards_a_batch_and_a_limit():
     nowhere = Provenance(file="f", row="0")
-    many = [Reject(key=str(i), reason="r", detail="d", provenance=nowhere, people=100) for i in range(10)]
+    many = [Reject(key=str(i), reason="r", detail="d", provenance=nowhere, people=400) for i in range(10)]
     assert [len(rejects) for _, rejects in batches(many, None)] == [3, 3, 3, 1]
-    assert [len(rejects) for _, rejects in batches(many, 350)] == [3, 1]
+    assert [len(rejects) for _, rejects in batches(many, 1400)] == [3, 1]
 
 
 def test_pictures_in_memory_are_held_for_a_short_batch_only():
     film = (Frame(key=str(i), image=bytes(30 << 20), width=1, height=1, people=()) for i in range(4))
     assert [len(frames) for frames, _ in batches(film, None)] == [3, 1]
+
+
+# Parts, pictures, shards
+
+
+def test_parts_on_several_machines_make_up_the_whole(toy, raw, out, run, tree, tmp_path):
+    toy.build(raw, units=1, frames=2, split="val")
+    for number in (1, 2, 3):
+        convert("toy", raw, out, part=Part(number, 3))
+        assert not (out / "catalog.duckdb").exists()
+        assert len(list(out.glob("toy/*/*"))) == number
+    convert("toy", raw, tmp_path / "whole")
+    assert (tmp_path / "whole" / "catalog.duckdb").exists()
+    assert tree(out) == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])
+def test_what_is_no_part_is_refused(text):
+    with pytest.raises(ValueError, match="a part is i/n"):
+        Part.parse(text)
+    assert Part.parse("2/3") == Part(2, 3)
+
+
+def test_bytes_do_not_depend_on_the_threads_that_look_at_pictures(raw, out, run, tree, tmp_path, monkeypatch):
+    for processors in (1, 5):
+        monkeypatch.setattr("os.cpu_count", lambda processors=processors: processors)
+        convert("toy", raw, tmp_path / str(processors), "train", catalog=False)
+    assert tree(tmp_path / "1") == tree(tmp_path / "5")
+
+
+def test_labels_alone_need_no_pictures_and_hold_everyone(raw, out, run):
+    shutil.rmtree(raw / "images")
+    (report,) = run(storing=Storing(images="none"))
+    assert (report.people, report.rejects) == (12, {})
+    with tarfile.open(next((out / "toy" / "train" / "scene_0").glob("*.tar"))) as archive:
+        assert not {Path(name).suffix for name in archive.getnames()} & {".jpg", ".png"}
+
+
+def test_everyone_can_have_a_picture_of_their_own(run, out):
+    (report,) = run(storing=Storing(images="person"))
+    assert (report.frames, report.people) == (12, 12)
+    with tarfile.open(next((out / "toy" / "train" / "scene_0").glob("*.tar"))) as archive:
+        assert sum(name.endswith(".jpg") for name in archive.getnames()) == 6
+
+
+def test_pictures_are_copied_or_tiled_as_asked_and_changing_that_converts_again(raw, run, out):
+    def stored():
+        sidecars = (out / "toy" / "train").glob("*/toy-*.parquet")
+        return {row["image_stored"] for path in sidecars for row in read_sidecar(path).to_pylist()}
+
+    run()
+    assert stored() == {"tiled"}
+    (report,) = run(storing=Storing(jpeg="keep"))
+    assert report.units[0].message == "again: storing was {'jpeg': 'tile'}, is {'jpeg': 'keep'}"
+    assert stored() == {"as_distributed"}
+
+
+def test_shards_are_as_large_as_asked(run, out):
+    run(only="scene_0")
+    (whole,) = unit(out)["shards"]
+    run(only="scene_0", max_shard_bytes=whole["size"] // 2)
+    shards = unit(out)["shards"]
+    assert len(shards) > 1
+    assert all(shard["size"] <= whole["size"] // 2 for shard in shards)
 
 
 # Rejects and conservation
@@ -135,6 +205,16 @@ def test_damage_in_the_middle_of_a_png_is_found(raw, out, run):
     with pytest.raises(ConversionError, match="damaged_image 2"):
         run(only="scene_0")
     assert unit(out)["people"] == 4
+
+
+def test_damage_inside_a_jpeg_costs_its_people(raw, out, run):
+    path = raw / "images" / "train_0_0000.jpg"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xc4"  # a marker where there can be none
+    path.write_bytes(data)
+    (report,) = run()
+    assert report.rejects == {"damaged_image": 2}
+    assert (report.people, report.people_raw) == (10, 12)
 
 
 def test_a_reject_of_the_converter_counts_all_its_people(toy, raw, out, run):

@@ -112,7 +112,7 @@ def _newer_version(toy, raw, out, monkeypatch):
 
 def _newer_engine(toy, raw, out, monkeypatch):
     monkeypatch.setattr("ehps.converters.units.ENGINE_VERSION", 99)
-    return "engine_version was 1, is 99"
+    return "engine_version was 2, is 99"
 
 
 def _other_bounds(toy, raw, out, monkeypatch):

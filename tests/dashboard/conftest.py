@@ -13,6 +13,7 @@ from ehps.benchmark.results import RunFacts, make_result, write_result
 from ehps.body.posing import PosingModel
 from ehps.shards.catalog import build_catalog
 from ehps.shards.codec import sample_key
+from ehps.shards.picture import picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance, Reject
 from ehps.shards.writer import UnitWriter
 
@@ -60,7 +61,11 @@ def person(model: PosingModel, rng: np.random.Generator, origin: str, row: int) 
         keypoints_2d_convention="smplx_144",
         joints_3d=joints,
         bbox_xyxy=box,
-        quality={"reprojection_px": float(rng.gamma(2, 1.5)), "min_depth_m": float(joints[:, 2].min())},
+        quality={
+            "reprojection_px": float(rng.gamma(2, 1.5)),
+            "min_depth_m": float(joints[:, 2].min()),
+            "distance_m": float(np.linalg.norm(joints[0])),
+        },
         **parameters,
     )
 
@@ -87,7 +92,7 @@ def write_unit(out: Path, model: PosingModel, dataset: str, split: str, unit: st
                 sequence=unit,
                 frame_index=index,
             )
-            writer.write(frame, sample_key(dataset, split, frame.key), picture(rng), "jpg")
+            writer.write(frame, sample_key(dataset, split, frame.key), picture_of(picture(rng)))
         for reason, count in REJECTS:
             for row in range(count):
                 place = Provenance(file="labels.npz", row=str(1000 + row))

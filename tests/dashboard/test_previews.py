@@ -8,7 +8,7 @@ from ehps.body.models import ENVIRONMENT
 from ehps.dashboard import previews, queries
 from ehps.shards.catalog import build_catalog, open_catalog
 from ehps.shards.codec import sample_key
-from ehps.shards.picture import encode_png
+from ehps.shards.picture import encode_png, picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
 from ehps.shards.writer import UnitWriter
 
@@ -43,7 +43,7 @@ def marked(tmp_path_factory):
     )
     frame = Frame(key="f", image=b"", width=WIDTH, height=HEIGHT, people=(person,), camera=Camera())
     with UnitWriter(out, "marked", "train", "unit", meta={}) as writer:
-        writer.write(frame, sample_key("marked", "train", "f"), encode_png(pixels), "png")
+        writer.write(frame, sample_key("marked", "train", "f"), picture_of(encode_png(pixels)))
         writer.commit({})
     build_catalog(out)
     return out

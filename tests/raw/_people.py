@@ -19,8 +19,10 @@ from ehps.body.keypoints import CONVENTIONS
 from ehps.body.posing import PosingModel
 from ehps.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from ehps.body.standin import standin_dir, standin_vertex_colors
+from ehps.converters.bodies import Bodies
 
 Parameters = dict[str, np.ndarray]
+_UNKNOWN = np.full(2, np.nan)
 _BATCH = 16  # people posed at once: 10,475 vertices each
 
 # Joint (1 is the left hip) -> axis-angle, on top of arms that hang down.
@@ -49,6 +51,13 @@ def _models() -> Path:
 def standin(num_betas: int = 10, gender: str = "neutral") -> PosingModel:
     """Return the stand-in SMPL-X model."""
     return PosingModel.load(_models(), "smplx", gender, num_betas)
+
+
+def body_model(kind: str, gender: str, num_betas: int, *, is_kid: bool = False) -> PosingModel:
+    """Return a stand-in model; a kid's takes the weight of the kid's template as one more of the betas."""
+    model = Bodies(_models()).model(kind, gender, num_betas, is_kid)
+    assert model is not None
+    return model
 
 
 def random_parameters(rng: np.random.Generator, num_betas: int = 10, *, with_face: bool = True) -> Parameters:
@@ -150,9 +159,9 @@ def fill_crop(model: PosingModel, person: Parameters, focal_per_pixel: float) ->
 
 
 def points_2d(pixels: np.ndarray, convention: str) -> np.ndarray:
-    """Return the pixels of the 144 joints in another convention's order; every point of it must be known."""
+    """Return the pixels of the 144 joints in another convention's order, NaN for a point that is none of them."""
     names = (_ALIASES.get(name, name.removesuffix("_openpose")) for name in CONVENTIONS[convention])
-    return pixels[[SMPLX_INDEX[name] for name in names]]
+    return np.stack([pixels[SMPLX_INDEX[name]] if name in SMPLX_INDEX else _UNKNOWN for name in names])
 
 
 def tight_box(pixels: np.ndarray) -> np.ndarray:
@@ -202,14 +211,41 @@ class TruePerson:
     size: tuple[int, int]  # width, height of the upright picture
     num_betas: int = 10
     quarter_turns: int = 0  # clockwise turns that make the owner's picture upright
+    body_model: str = "smplx"
+    gender: str = "neutral"  # of the body model
+    kid_weight: float | None = None
+
+    @property
+    def model(self) -> PosingModel:
+        """Return the model that the parameters belong to."""
+        return body_model(self.body_model, self.gender, self.num_betas, is_kid=self.kid_weight is not None)
+
+    @property
+    def posable(self) -> Parameters:
+        """Return the parameters as ``model`` takes them."""
+        return with_kid(self.parameters, self.kid_weight)
 
     def joints(self) -> np.ndarray:
-        """Return the 144 joints in camera space (m)."""
-        return joints(standin(self.num_betas), [self.parameters])[0]
+        """Return the 144 joints in camera space (m); NaN for those that the body model has not."""
+        found = joints(self.model, [self.posable])[0]
+        return found if self.body_model == "smplx" else _shared_joints(found)
 
     def vertices(self) -> np.ndarray:
         """Return the mesh in camera space (m)."""
-        return vertices(standin(self.num_betas), [self.parameters])[0]
+        return vertices(self.model, [self.posable])[0]
+
+
+def with_kid(parameters: Parameters, weight: float | None) -> Parameters:
+    """Return parameters with a kid's weight behind the betas."""
+    return parameters if weight is None else {**parameters, "betas": np.append(parameters["betas"], weight)}
+
+
+def _shared_joints(found: np.ndarray) -> np.ndarray:
+    """Return the joints of SMPL or SMPL-H in the places of SMPL-X: 22 of the body, then nose to heels."""
+    out = np.full((144, 3), np.nan)
+    out[:22] = found[:22]
+    out[55:66] = found[-21:-10]
+    return out
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from ehps.body.cameras import Distortion
 from ehps.shards.catalog import build_catalog
 from ehps.shards.codec import sample_key
+from ehps.shards.picture import picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance, Reject
 from ehps.shards.writer import UnitWriter
 
@@ -95,6 +96,17 @@ def make_frame(number: int = 0, people: tuple[Person, ...] | None = None, ext: s
     return Frame(**(values | changes))
 
 
+def make_reject() -> Reject:
+    """A reject that stands for two people."""
+    return Reject(
+        key="sequence/cam_1/bad.jpg",
+        reason="nan_pose",
+        detail="body_pose holds NaN",
+        provenance=Provenance(file="bad.json", row="9"),
+        people=2,
+    )
+
+
 def write_unit(
     out: Path, frames: list[Frame], unit: str = "unit_0", dataset: str = "fake", split: str = "train", **options
 ) -> Path:
@@ -103,17 +115,8 @@ def write_unit(
     with UnitWriter(out, dataset, split, unit, meta=meta, **options) as writer:
         for frame in frames:
             assert isinstance(frame.image, bytes)
-            ext = "png" if frame.image.startswith(b"\x89PNG") else "jpg"
-            writer.write(frame, sample_key(dataset, split, frame.key), frame.image, ext)
-        writer.reject(
-            Reject(
-                key="sequence/cam_1/bad.jpg",
-                reason="nan_pose",
-                detail="body_pose holds NaN",
-                provenance=Provenance(file="bad.json", row="9"),
-                people=2,
-            )
-        )
+            writer.write(frame, sample_key(dataset, split, frame.key), picture_of(frame.image))
+        writer.reject(make_reject())
         return writer.commit({"median_reprojection_px": 1.5})
 
 
@@ -127,6 +130,7 @@ def make() -> type:
         picture = staticmethod(picture)
         camera = staticmethod(full_camera)
         frame = staticmethod(make_frame)
+        reject = staticmethod(make_reject)
         unit = staticmethod(write_unit)
         width, height = WIDTH, HEIGHT
 

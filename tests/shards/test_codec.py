@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 
 from ehps.errors import RecordError, ShardError
 from ehps.shards import codec
-from ehps.shards.record import ARRAY_FIELDS, Frame
+from ehps.shards.picture import picture_of
+from ehps.shards.record import ARRAY_FIELDS, SHAPES, Frame, Labels, Person, Provenance, numbers_of
 
-WHERE = ("fake", "train", "unit_0")
+WHERE = {"dataset": "fake", "split": "train", "unit": "unit_0"}
 
 
 def encode(frame: Frame) -> dict[str, bytes]:
-    return codec.encode_frame(frame, frame.image, "jpg", *WHERE, key=codec.sample_key("fake", "train", frame.key))
+    picture, numbers = picture_of(frame.image), [numbers_of(person) for person in frame.people]
+    key = codec.sample_key("fake", "train", frame.key)
+    return codec.encode_frame(codec.frame_meta(frame, picture, numbers, **WHERE, key=key), picture, numbers)
 
 
 def decode(members: dict[str, bytes]) -> Frame:
-    return codec.decode_frame(codec.decode_meta(members["json"]), codec.decode_people(members["npy"]), members["jpg"])
+    return codec.decode_frame(codec.decode_meta(members["json"]), codec.decode_people(members["rows"]), members["jpg"])
 
 
 def test_every_field_of_a_frame_survives(make, assert_same):
@@ -52,10 +55,8 @@ def test_an_absent_label_of_one_person_is_absent_whatever_the_others_carry(carri
 
 
 def _person_with(fields: frozenset[str], number: int):
-    from ehps.shards.record import _SHAPES, Labels, Person, Provenance
-
     arrays = {
-        name: np.full([number + 2 if size is None else size for size in _SHAPES[name]], number + 0.5, np.float32)
+        name: np.full([number + 2 if size is None else size for size in SHAPES[name]], number + 0.5, np.float32)
         for name in fields
     }
     return Person(provenance=Provenance(file="f", row="r"), labels=Labels(), **arrays)
@@ -92,7 +93,7 @@ def test_people_of_two_frames_with_other_fields_do_not_share_a_layout(make):
 
 def test_numpy_alone_reads_the_numeric_member(make):
     person = make.person(5)
-    rows = np.load(io.BytesIO(encode(make.frame(people=(make.bare(), person)))["npy"]), allow_pickle=False)
+    rows = np.load(io.BytesIO(encode(make.frame(people=(make.bare(), person)))["rows"]), allow_pickle=False)
     np.testing.assert_array_equal(rows["body_pose"][1], person.body_pose)
     assert rows["valid"].tolist() == [0, (1 << len(ARRAY_FIELDS)) - 1]
 
@@ -140,15 +141,15 @@ def test_a_malformed_key_is_refused(key):
 
 
 def test_a_newer_format_is_refused(make):
-    data = encode(make.frame())["json"].replace(b'"format": 1', b'"format": 99')
+    data = encode(make.frame())["json"].replace(b'"format": 2', b'"format": 99')
     with pytest.raises(ShardError, match="format 99 is newer"):
         codec.decode_meta(data)
 
 
 @pytest.mark.parametrize("keep", [slice(0, -1), slice(1, None), slice(0, 20), slice(0, 0)])
 def test_a_damaged_numeric_member_is_refused(make, keep):
-    with pytest.raises(ShardError, match="npy member"):
-        codec.decode_people(encode(make.frame())["npy"][keep])
+    with pytest.raises(ShardError, match="numeric member"):
+        codec.decode_people(encode(make.frame())["rows"][keep])
 
 
 def test_an_array_of_something_else_is_refused():

@@ -1,7 +1,5 @@
 """People are found by their offsets, and damage is never silent."""
 
-import os
-import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +8,7 @@ import numpy as np
 import pytest
 
 from ehps.errors import ShardError
-from ehps.shards import stored
-from ehps.shards.catalog import build_catalog, query
 from ehps.shards.reader import PeopleIndex, ShardReader, iter_shards, read_people
-from ehps.shards.verify import verify_tree, verify_unit
 
 SOUND = "fake/train/unit_1/fake-train-unit_1-00000.tar"
 
@@ -79,56 +74,6 @@ def test_threads_share_a_reader(make, tree):
     assert found == [make.picture(6 + row // 2, "png") for row in range(6)] * 20
 
 
-def test_the_index_counts_like_the_catalog(catalog):
-    rows = query(catalog, "select person_id, person_key, bbox_x0, width from people order by person_id")
-    for index in (PeopleIndex.open(catalog), PeopleIndex.from_shards(catalog, iter_shards(catalog))):
-        assert rows["person_id"].tolist() == list(range(len(index)))
-        assert [index.load(i).person_key for i in range(len(index))] == rows["person_key"].tolist()
-        np.testing.assert_array_equal(index.bbox_xyxy[:, 0], rows["bbox_x0"].to_numpy(np.float32, na_value=np.nan))
-        np.testing.assert_array_equal(index.has("body_pose"), [i % 2 == 0 and i < 18 for i in range(19)])
-        assert index.ids("other").tolist() == [18]
-        assert index.ids(split="train").tolist() == list(range(18))
-
-
-def test_the_saved_index_is_mapped_and_forgotten_when_the_shards_change(make, tree):
-    build_catalog(tree)
-    saved = list(tree.glob("people-*.npy"))
-    assert len(saved) == 1
-    assert not PeopleIndex.open(tree).rows.flags.writeable
-    make.unit(tree, [make.frame(20)], "unit_2")
-    assert len(PeopleIndex.open(tree)) == 21
-    build_catalog(tree)
-    assert len(list(tree.glob("people-*.npy"))) == 1
-    assert list(tree.glob("people-*.npy")) != saved
-
-
-@pytest.mark.parametrize("is_mapped", [True, False])
-def test_an_index_goes_to_another_process(catalog, is_mapped):
-    index = PeopleIndex.open(catalog) if is_mapped else PeopleIndex.from_shards(catalog, iter_shards(catalog))
-    assert len(pickle.dumps(index)) < (2000 if is_mapped else 10_000)
-    assert pickle.loads(pickle.dumps(index)).load(3).person_key == index.load(3).person_key
-
-
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_an_index_survives_a_fork(catalog):
-    index = PeopleIndex.open(catalog)
-    expected = index.load(3).person_key
-    read, write = os.pipe()
-    if (child := os.fork()) == 0:
-        os.write(write, index.load(3).person_key.encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(read, 200).decode() == expected == index.load(3).person_key
-
-
-def test_only_so_many_tars_are_open_at_once(catalog, monkeypatch):
-    monkeypatch.setattr(stored, "_MAX_OPEN", 1)
-    index = PeopleIndex.open(catalog)
-    order = [0, 18, 0, 13, 6, 18, 0]
-    assert [index.load(i).transl is None for i in order] == [i % 2 == 1 or i == 18 for i in order]
-    assert sum(tar._descriptor is not None for tar in index._tars) == 1
-
-
 def test_a_missing_tar_is_an_error_that_names_both_files(tree):
     (tree / SOUND).unlink()
     index = PeopleIndex.open(tree)
@@ -158,30 +103,3 @@ def test_a_flipped_byte_is_noticed_when_it_is_read(tree):
         with pytest.raises(ShardError, match=f"bytes at {offset} are damaged"):
             reader.image_bytes(0)
         assert reader.image_bytes(2)
-
-
-def test_a_sound_tree_has_no_problems(tree):
-    assert [problems for _, problems in verify_tree(tree)] == [[], [], []]
-
-
-@pytest.mark.parametrize("position", [0, 700, -1])
-def test_verify_finds_a_flipped_byte_of_a_tar(tree, position):
-    flip(tree / SOUND, position)
-    problems = verify_unit((tree / SOUND).parent)
-    assert len(problems) == 1
-    assert problems[0].startswith(f"{tree / SOUND}: SHA-256 should be")
-    assert ("00006_png's image" if position == 700 else "outside of all members") in problems[0]
-
-
-@pytest.mark.parametrize("name", ["rejects.parquet", "fake-train-unit_1-00000.parquet"])
-def test_verify_finds_a_damaged_or_missing_file(tree, name):
-    path = (tree / SOUND).parent / name
-    flip(path, 20)
-    assert [str(path) in problem for problem in verify_unit(path.parent)] == [True]
-    path.unlink()
-    assert "is not there" in verify_unit(path.parent)[0]
-
-
-def test_verify_finds_a_file_that_does_not_belong(tree):
-    (tree / "fake/train/unit_1/notes.txt").write_text("mine")
-    assert "nothing in unit.json speaks of this file" in verify_unit(tree / "fake/train/unit_1")[0]

@@ -1,24 +1,19 @@
-"""What it costs to read and write the labels of a frame, beside the ways that other tools have.
+"""What it costs to encode and decode the labels of a frame, beside the ways that other tools have.
 
 Every peer reads or writes the same numbers in the same run; ``times_ours`` is its time over ours.
 """
 
 import io
 import json
-import tarfile
 import time
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-import webdataset
 
 from ehps.shards.codec import decode_people, encode_people, person_array
-from ehps.shards.picture import encode_jpeg
 from ehps.shards.record import Labels, Person, Provenance
-from ehps.shards.ustar import TarWriter
 
 pytestmark = pytest.mark.speed
 SHAPES = {
@@ -34,7 +29,7 @@ SHAPES = {
     "joints_3d": (144, 3),
     "bbox_xyxy": (4,),
 }
-PEOPLE, SAMPLES = 3, 200
+PEOPLE = 3
 
 
 def person(seed: int) -> Person:
@@ -113,43 +108,3 @@ class TestEncode:
 
     def test_json_lists(self, benchmark):
         measure(benchmark, lambda: json.dumps({name: a.tolist() for name, a in ARRAYS.items()}), encode_ours)
-
-
-PICTURE = encode_jpeg(np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8))
-MEMBERS = {"jpg": PICTURE, "json": b"{}" * 300, "npy": NPY}
-
-
-def write_ours(folder: Path) -> None:
-    """Write a tar with its SHA-256 and wait for the disk, neither of which the peers do."""
-    path = folder / "ours.tar"
-    path.unlink(missing_ok=True)
-    writer = TarWriter(path)
-    for number in range(SAMPLES):
-        writer.add(f"{number:08d}", MEMBERS)
-    writer.close()
-
-
-def write_tarfile(folder: Path) -> None:
-    with tarfile.open(folder / "peer.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
-        for number in range(SAMPLES):
-            for ext, data in MEMBERS.items():
-                info = tarfile.TarInfo(f"{number:08d}.{ext}")
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-
-
-def write_webdataset(folder: Path) -> None:
-    with webdataset.TarWriter(str(folder / "peer.tar"), encoder=False) as writer:
-        for number in range(SAMPLES):
-            writer.write({"__key__": f"{number:08d}", **MEMBERS})
-
-
-@pytest.mark.benchmark(group=f"processor time of a tar of {SAMPLES} samples", timer=time.process_time)
-class TestTar:
-    def test_ours_with_sha256(self, benchmark, tmp_path):
-        benchmark.extra_info["megabytes"] = SAMPLES * sum(map(len, MEMBERS.values())) / 1e6
-        benchmark(write_ours, tmp_path)
-
-    @pytest.mark.parametrize("peer", [write_tarfile, write_webdataset])
-    def test_peer(self, benchmark, tmp_path, peer):
-        measure(benchmark, lambda: peer(tmp_path), lambda: write_ours(tmp_path), time.process_time)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ehps.shards.catalog import build_catalog
-from ehps.shards.picture import encode_jpeg, encode_png
+from ehps.shards.picture import encode_jpeg, encode_png, picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
 from ehps.shards.writer import UnitWriter
 from ehps.tests.raw import _people as people
@@ -59,8 +59,7 @@ def write_source(out, dataset, count, seed, *, split="train", with_hands=True, n
                 people=(someone,),
                 camera=Camera(K=K, kind="measured"),
             )
-            ext = "jpg" if encode is encode_jpeg else "png"
-            writer.write(frame, f"{dataset}-{split}-{number:04d}", encode(picture), ext)
+            writer.write(frame, f"{dataset}-{split}-{number:04d}", picture_of(encode(picture)))
         writer.commit({})
 
 

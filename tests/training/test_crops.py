@@ -1,22 +1,15 @@
-"""Boxes, affine maps and pixels of a crop."""
+"""Boxes and affine maps of a crop, and the pixels that they bring into it."""
 
 import cv2
 import numpy as np
 import pytest
 
-from ehps.shards.picture import decode_rgb
-from ehps.training.augment import NO_AUGMENTATION, Augmentation
-from ehps.training.crops import (
-    FULL_SIZE,
-    HALF_SIZE,
-    crop_affine,
-    crop_box,
-    cut,
-    move_points,
-    padded_box,
-    reduction_for,
-    shrunk_by,
-)
+from ehps.shards.cutting import cut_person, cut_picture, reduction_of
+from ehps.shards.reader import PeopleIndex
+from ehps.training.augment import Augmentation
+from ehps.training.compat import SMPLESTX_RELEASED
+from ehps.training.crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box, move_points, padded_box
+from ehps.training.stream import SampleSettings, make_sample
 
 
 @pytest.fixture
@@ -64,7 +57,8 @@ def test_affine_maps_are_those_of_the_released_code(golden):
 def test_pixels_are_those_of_the_released_code_to_the_rounding_of_opencv(golden):
     picture = golden["crop.image"]
     for box, augmentation, _, i in released_samples(golden):
-        crop = cut(picture, crop_affine(box, FULL_SIZE, augmentation, picture.shape[1]), FULL_SIZE)
+        affine = crop_affine(box, FULL_SIZE, augmentation, picture.shape[1])
+        crop = cut_picture(picture, affine, FULL_SIZE, mode="exact")
         difference = np.abs(crop[::4, ::4].astype(int) - golden["crop.patch_every_4th_pixel"][i])
         # OpenCV 4 samples at 1/32 pixel, OpenCV 5 (which made the numbers) exactly.
         assert (difference > 1).mean() < 2e-3
@@ -74,8 +68,8 @@ def test_pixels_are_those_of_the_released_code_to_the_rounding_of_opencv(golden)
 def test_the_small_crop_is_every_second_pixel_of_the_large_one():
     picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     box, turn = np.array([20.0, 10.0, 45.0, 60.0]), Augmentation(rotation=10.0, scale=1.1)
-    large = cut(picture, crop_affine(box, FULL_SIZE, turn, 120), FULL_SIZE)
-    small = cut(picture, crop_affine(box, HALF_SIZE, turn, 120), HALF_SIZE)
+    large = cut_picture(picture, crop_affine(box, FULL_SIZE, turn, 120), FULL_SIZE)
+    small = cut_picture(picture, crop_affine(box, HALF_SIZE, turn, 120), HALF_SIZE)
     assert np.abs(large[::2, ::2].astype(int) - small).mean() < 0.5
 
 
@@ -85,34 +79,20 @@ def test_points_follow_their_pixels_through_flip_turn_and_scale():
     cv2.circle(picture, (130, 90), 3, (255, 255, 255), -1)
     change = Augmentation(scale=1.2, rotation=35.0, is_flipped=True)
     affine = crop_affine(np.array([80.0, 40.0, 90.0, 120.0]), FULL_SIZE, change, 300)
-    rows, columns = np.nonzero(cut(picture, affine, FULL_SIZE)[..., 0] > 127)
+    rows, columns = np.nonzero(cut_picture(picture, affine, FULL_SIZE)[..., 0] > 127)
     np.testing.assert_allclose(move_points(affine, where)[0], [columns.mean(), rows.mean()], atol=0.5)
 
 
-def test_a_reduced_picture_gives_the_same_view_with_less_aliasing():
-    rows, columns = np.mgrid[0:1600, 0:1200]
-    smooth = (127 + 100 * np.sin(rows / 60) * np.cos(columns / 45)).astype(np.uint8)
-    picture = np.repeat(smooth[..., None], 3, axis=2)
-    box = np.array([100.0, 50.0, 1000.0, 1333.0])
-    assert reduction_for(box, HALF_SIZE) == 4
-    affine = crop_affine(box, HALF_SIZE, NO_AUGMENTATION, 1200)
-    reduced = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    difference = cut(picture, affine, HALF_SIZE).astype(int) - cut(
-        reduced, affine, HALF_SIZE, shrunk_by(reduced, 1200, 1600, 4)
-    )
-    assert np.abs(difference).max() <= 4
-
-
-@pytest.mark.parametrize("extension", [".jpg", ".png"])
-@pytest.mark.parametrize("reduction", [2, 4, 8])
-def test_a_picture_decoded_smaller_keeps_its_places(extension, reduction):
-    width, height = 1003, 797
-    rows, columns = np.mgrid[0:height, 0:width]
-    picture = np.stack([columns / 4, rows / 4, np.full_like(rows, 90.0)], axis=-1).astype(np.uint8)
-    data = cv2.imencode(extension, picture[..., ::-1])[1].tobytes()
-    small = decode_rgb(data, reduce=reduction)
-    affine = crop_affine(np.array([200.0, 100.0, 450.0, 600.0]), (48, 64), NO_AUGMENTATION, width)
-    found = cut(small, affine, (48, 64), shrunk_by(small, width, height, reduction))
-    expected = cut(picture, affine, (48, 64))
-    # A ramp of one grey level each four pixels: half a level is two pixels of the stored picture.
-    assert np.abs(found.astype(float) - expected).mean(axis=(0, 1)).max() < 0.8
+def test_compatibility_samples_the_whole_picture_and_training_one_of_fitting_size(converted):
+    """A person who fills the frame is twice as large as the small crop: the released code skips pixels there."""
+    person = PeopleIndex.from_shards(converted).load(0)
+    picture, enlarged = person.image(), Augmentation(scale=4.0)
+    box = crop_box(padded_box(person.bbox_xyxy.astype(np.float64)), person.width, person.height)
+    released = make_sample(person, enlarged, SampleSettings(quirks=SMPLESTX_RELEASED)).crop.transpose(1, 2, 0)
+    affine = crop_affine(box, FULL_SIZE, enlarged, person.width)
+    np.testing.assert_array_equal(released, cv2.warpAffine(picture, affine, FULL_SIZE, flags=cv2.INTER_LINEAR))
+    affine = crop_affine(box, HALF_SIZE, enlarged, person.width)
+    found = make_sample(person, enlarged, SampleSettings()).crop.transpose(1, 2, 0)
+    assert reduction_of(affine) == 2
+    np.testing.assert_array_equal(found, cut_person(person.frame, affine, HALF_SIZE))
+    assert not np.array_equal(found, cut_person(person.frame, affine, HALF_SIZE, mode="exact"))

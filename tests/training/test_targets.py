@@ -17,11 +17,12 @@ from ehps.body.joints import (
 from ehps.body.keypoints import CONVENTIONS
 from ehps.body.rotations import axis_angle_to_matrix
 from ehps.shards.record import ARRAY_FIELDS, Camera
+from ehps.training import targets as of_people
 from ehps.training.augment import Augmentation
 from ehps.training.compat import PAPER, SMPLESTX_RELEASED, truncation_mask
 from ehps.training.crops import FULL_SIZE, crop_affine, move_points
 from ehps.training.losses import Targets, Validity
-from ehps.training.targets import PersonLabels, augmented, labels_of, part_relative, training_rows
+from ehps.training.targets import PersonLabels, part_relative
 
 K = np.array([[600.0, 0, 320], [0, 600, 180], [0, 0, 1]])
 IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
@@ -44,11 +45,31 @@ def full_person(**changes):
     return person(**labels | {"joints_3d": joints} | changes)
 
 
+def one(labels):
+    """The labels of the first person."""
+    return PersonLabels(**{name: np.asarray(values[0]) for name, values in vars(labels).items()})
+
+
+def many(labels):
+    """The labels of one person as those of several."""
+    return PersonLabels(**{name: values[None] for name, values in vars(labels).items()})
+
+
+def labels_of(someone, quirks=PAPER):
+    return one(of_people.labels_of([someone], quirks))
+
+
+def augmented(labels, change, quirks=PAPER):
+    changes = np.array([change.is_flipped]), np.array([change.rotation])
+    return one(of_people.augmented(many(labels), *changes, quirks))
+
+
 def rows(someone, augmentation=None, quirks=PAPER, affine=IDENTITY, size=(640, 360)):
     labels = labels_of(someone, quirks)
     if augmentation is not None:
         labels = augmented(labels, augmentation, quirks)
-    return training_rows(labels, affine, size, quirks)
+    found = of_people.training_rows(many(labels), affine[None], size, quirks)
+    return tuple({name: values[0] for name, values in part.items()} for part in found)
 
 
 @pytest.fixture
@@ -70,9 +91,9 @@ def golden_labels(golden, i):
         pose=golden["aug.in.pose_53x3"][i] * has_pose[:, None],
         has_pose=has_pose,
         betas=np.zeros(10),
-        has_betas=False,
+        has_betas=np.array(False),
         expression=np.zeros(10),
-        has_expression=False,
+        has_expression=np.array(False),
         hand_orients=np.zeros((2, 3)),
     )
 
@@ -124,9 +145,9 @@ def test_hands_become_deviations_and_every_slice_finds_its_place():
 
 def test_rows_make_the_batches_of_the_losses():
     targets, validity = rows(full_person())
-    batch = Targets(**{name: torch.from_numpy(value)[None] for name, value in targets.items()})
+    batch = Targets(**{name: torch.as_tensor(value)[None] for name, value in targets.items()})
     assert batch.pose.shape == (1, 53, 3)
-    masks = Validity(**{name: torch.from_numpy(value)[None] for name, value in validity.items()})
+    masks = Validity(**{name: torch.as_tensor(value)[None] for name, value in validity.items()})
     assert masks.joints.shape == (1, 137)
 
 

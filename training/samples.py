@@ -1,0 +1,244 @@
+"""From places in the training order to samples: who stands there, cut out of the picture, changed, and with targets.
+
+A sample depends on the mixture, the shards, the settings and its position, and on nothing else. Crops are warped
+straight into the rows that they are given, and targets are computed for some people at once, so a batch is written
+once and never copied.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, UInt8
+
+from ..errors import PictureError, RecordError, ShardError
+from ..shards.cutting import Mode, cut_person
+from .augment import Augmentation, AugmentationRange, draw_all
+from .compat import PAPER, Quirks
+from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box, padded_box
+from .effects import apply_effects, colour_map
+from .mixture import Drawn
+from .targets import augmented, labels_of, training_rows
+
+MOST_ATTEMPTS = 16  # people in a row who cannot be read before one is no longer replaced
+UNREADABLE = (RecordError, ShardError, PictureError)
+TARGETS = {
+    "pose": (53, 3),
+    "betas": (10,),
+    "expression": (10,),
+    "joints_root": (137, 3),
+    "joints_part": (137, 3),
+    "joints_grid": (137, 2),
+    "hand_orients": (2, 3),
+}
+VALIDITY = {"pose": (53,), "betas": (), "expression": (), "joints": (137,), "has_3d": ()}
+
+
+@runtime_checkable
+class People(Protocol):
+    """Who stands where in the training order (``mixture.MixedPeople``)."""
+
+    @property
+    def length(self) -> int | None:
+        """Return where the order ends, None for never."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the members."""
+        ...
+
+    @property
+    def replaces(self) -> tuple[bool, ...]:
+        """Of each member: whether the next takes the place of a person who cannot be read."""
+        ...
+
+    def draw(self, positions: Int[np.ndarray, " positions"]) -> Drawn:
+        """Return who stands at each position."""
+        ...
+
+    def next_person(self, source: int, row: int, attempt: int) -> int:
+        """Return the person_id that takes the place of an unreadable person."""
+        ...
+
+    def rank_positions(self, start: int, batch_size: int, rank: int, world_size: int) -> Int[np.ndarray, " positions"]:
+        """Return a rank's positions of the global batch that starts at ``start``."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """How a person becomes a sample."""
+
+    seed: int = 0
+    ranges: AugmentationRange = field(default_factory=AugmentationRange)
+    quirks: Quirks = PAPER
+    crop_size: tuple[int, int] | None = None
+    """Width and height of a crop, for networks of one's own; None is that of SMPLest-X."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a crop: what the network sees, or twice that where the released code halves it."""
+        return self.crop_size or (FULL_SIZE if self.quirks.nearest_halving else HALF_SIZE)
+
+    @property
+    def mode(self) -> Mode:
+        """How a large person is shrunk: the released code samples the whole picture."""
+        return "exact" if self.quirks.nearest_halving else "scaled"
+
+
+class Rows(NamedTuple):
+    """Arrays with one row a sample."""
+
+    crops: UInt8[np.ndarray, "samples 3 height width"]
+    colour: Float32[np.ndarray, "samples 3 4"]
+    targets: Mapping[str, Float32[np.ndarray, "samples ..."]]
+    validity: Mapping[str, Float32[np.ndarray, "samples ..."]]
+
+    def part(self, where: slice) -> "Rows":
+        """Return some of the rows, which share their memory with these."""
+        targets, validity = ({name: array[where] for name, array in group.items()} for group in self[2:])
+        return Rows(self.crops[where], self.colour[where], targets, validity)
+
+
+class Replaced(NamedTuple):
+    """A person who could not be read and whose place the next of the source has taken."""
+
+    member: str
+    person_id: int
+    problem: str
+
+
+class Named(NamedTuple):
+    """Who a sample shows."""
+
+    key: str
+    member: str
+    replaced: Replaced | None
+
+
+class Sample(NamedTuple):
+    """One person, ready for a batch."""
+
+    crop: UInt8[np.ndarray, "3 height width"]
+    colour: Float32[np.ndarray, "3 4"]
+    targets: Mapping[str, Float32[np.ndarray, "..."]]
+    validity: Mapping[str, Float32[np.ndarray, "..."]]
+    key: str
+    member: str = ""
+    position: int = 0
+    replaced: Replaced | None = None
+
+
+def empty_rows(count: int, size: tuple[int, int]) -> Rows:
+    """Return rows for ``count`` samples whose crops have ``size`` (width, height)."""
+
+    def arrays(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+        return {name: np.empty((count, *shape), np.float32) for name, shape in shapes.items()}
+
+    crops = np.empty((count, 3, size[1], size[0]), np.uint8)
+    return Rows(crops, np.empty((count, 3, 4), np.float32), arrays(TARGETS), arrays(VALIDITY))
+
+
+@dataclass(frozen=True)
+class SampleReader:
+    """Reads the samples of some positions; safe in threads, and picklable where ``load`` is."""
+
+    people: People
+    load: Callable[[int], Any]  # the stored person of a person_id
+    settings: SampleSettings
+
+    def fill(self, positions: Int[np.ndarray, " samples"], rows: Rows) -> list[Named]:
+        """Write the samples of some positions into rows, and return who they are.
+
+        A person who cannot be read (ShardError, RecordError, PictureError) is replaced by the next of the source where
+        the mixture says so, else the error is raised.
+        """
+        drawn = self.people.draw(positions)
+        changes = draw_all(self.settings.seed, positions, self.settings.ranges)
+        people, affines, named = [], np.empty((len(positions), 2, 3)), []
+        for i, change in enumerate(changes):
+            person, affines[i], replaced = self._cut_somebody(drawn, i, change, rows.crops[i])
+            people.append(person)
+            named.append(Named(person.person_key, self.people.names[drawn.source[i]], replaced))
+        write_labels(people, changes, affines, self.settings, rows)
+        return named
+
+    def samples(self, positions: Int[np.ndarray, " samples"]) -> list[Sample]:
+        """Return the samples of some positions."""
+        rows = empty_rows(len(positions), self.settings.size)
+        named = self.fill(positions, rows)
+        return [
+            _row(rows, i, one.key)._replace(member=one.member, position=position, replaced=one.replaced)
+            for i, (one, position) in enumerate(zip(named, positions.tolist(), strict=True))
+        ]
+
+    def _cut_somebody(
+        self, drawn: Drawn, i: int, change: Augmentation, crop: UInt8[np.ndarray, "3 height width"]
+    ) -> tuple[Any, Float[np.ndarray, "2 3"], Replaced | None]:
+        """Cut the person of a position, or the first readable one after; return who it is, and the map of the crop."""
+        source, row, wanted = int(drawn.source[i]), int(drawn.row[i]), int(drawn.person_id[i])
+        replaced = None
+        for attempt in range(1 + MOST_ATTEMPTS):
+            person_id = self.people.next_person(source, row, attempt) if attempt else wanted
+            try:
+                person = self.load(person_id)
+                return person, cut_into(crop, person, change, self.settings), replaced
+            except UNREADABLE as error:
+                if not self.people.replaces[source] or attempt == MOST_ATTEMPTS:
+                    raise
+                replaced = replaced or Replaced(self.people.names[source], wanted, str(error))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def cut_into(
+    crop: UInt8[np.ndarray, "3 height width"], person: Any, change: Augmentation, settings: SampleSettings
+) -> Float[np.ndarray, "2 3"]:
+    """Write the crop of a stored person and return the map from its picture; RecordError where the box is outside."""
+    affine = affine_of(person, change, settings)
+    cut_person(person.frame, affine, settings.size, mode=settings.mode, out=crop)
+    apply_effects(crop, change)
+    return affine
+
+
+def affine_of(person: Any, change: Augmentation, settings: SampleSettings) -> Float[np.ndarray, "2 3"]:
+    """Return the map from a stored person's picture to the crop; RecordError where the box is outside the picture."""
+    bbox = person.bbox_xyxy
+    box = None if bbox is None else crop_box(padded_box(bbox), person.width, person.height)
+    if box is None:
+        raise RecordError(person.person_key, "bbox_xyxy", "a box inside the picture", str(bbox))
+    return crop_affine(box, settings.size, change, person.width)
+
+
+def write_labels(
+    people: list[Any],
+    changes: list[Augmentation],
+    affines: Float[np.ndarray, "samples 2 3"],
+    settings: SampleSettings,
+    rows: Rows,
+) -> None:
+    """Write what the losses compare with, and the colours."""
+    is_flipped = np.array([change.is_flipped for change in changes], bool)
+    rotation = np.array([change.rotation for change in changes], np.float64)
+    labels = augmented(labels_of(people, settings.quirks), is_flipped, rotation, settings.quirks)
+    found = training_rows(labels, affines, settings.size, settings.quirks)
+    for group, values in zip((rows.targets, rows.validity), found, strict=True):
+        for name, array in group.items():
+            array[:] = values[name]
+    for colour, change in zip(rows.colour, changes, strict=True):
+        colour[:] = colour_map(change)
+
+
+def make_sample(person: Any, augmentation: Augmentation, settings: SampleSettings) -> Sample:
+    """Return the crop and labels of a stored person; RecordError where its box lies outside the picture."""
+    rows = empty_rows(1, settings.size)
+    affine = cut_into(rows.crops[0], person, augmentation, settings)
+    write_labels([person], [augmentation], affine[None], settings, rows)
+    return _row(rows, 0, person.person_key)
+
+
+def _row(rows: Rows, i: int, key: str) -> Sample:
+    """Return one row as a sample."""
+    targets, validity = ({name: array[i, ...] for name, array in group.items()} for group in rows[2:])
+    return Sample(rows.crops[i], rows.colour[i], targets, validity, key)
