@@ -19,6 +19,7 @@ from ehps.converters import bedlam, ehf, mscoco
 from ehps.converters.formats import coco_json, neuralannot_json
 from ehps.converters.pictures import assemble
 from ehps.tests.raw._people import joints, place, random_parameters, rotation, standin
+from ehps.tests.raw._planting import replaced, wrapped
 from ehps.tests.raw._recovery import differences, worst
 
 LOG = logging.getLogger(__name__)
@@ -33,21 +34,6 @@ def trees(tmp_path_factory):
         root = tmp_path_factory.mktemp(dataset)
         out[dataset] = (root, fake.build(root, frames=3, bad=False), fake.SPLITS)
     return out
-
-
-def wrapped(owner, name, change):
-    """A planted error: the function ``name`` of a module with its result changed."""
-
-    def plant(monkeypatch):
-        original = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *args, **kwargs: change(original(*args, **kwargs)))
-
-    return plant
-
-
-def replaced(owner, name, value):
-    """A planted error: an attribute of a module replaced."""
-    return lambda monkeypatch: monkeypatch.setattr(owner, name, value)
 
 
 def with_swapped_hands(parts):

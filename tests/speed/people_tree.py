@@ -7,6 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ehps.body.posing import PARAMETER_SHAPES
 from ehps.shards.catalog import build_catalog
 from ehps.shards.picture import encoded_picture
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
@@ -19,16 +20,7 @@ PHOTOS = 8
 LARGE, SMALL = (1920, 1080), (512, 640)  # width, height
 QUALITIES = (85, 90, 95)
 K = np.array([[1500.0, 0, 960], [0, 1500, 540], [0, 0, 1]])
-SHAPES = {
-    "global_orient": (3,),
-    "body_pose": (21, 3),
-    "left_hand_pose": (15, 3),
-    "right_hand_pose": (15, 3),
-    "jaw_pose": (3,),
-    "betas": (10,),
-    "expression": (10,),
-    "transl": (3,),
-}
+SHAPES = PARAMETER_SHAPES | {"betas": (10,), "expression": (10,)}
 
 
 class Tree(NamedTuple):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import webdataset
 
+from ehps.body.posing import PARAMETER_SHAPES
 from ehps.shards.codec import sample_key
 from ehps.shards.picture import Picture, encode_jpeg, encoded_picture
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
@@ -177,16 +178,8 @@ def bare_frame(number: int, people: int = 1) -> Frame:
     return Frame(key=str(number), image=b"", width=1920, height=1080, people=(nobody,) * people)
 
 
-SHAPES = {
-    "global_orient": (3,),
-    "body_pose": (21, 3),
-    "left_hand_pose": (15, 3),
-    "right_hand_pose": (15, 3),
-    "jaw_pose": (3,),
-    "leye_pose": (3,),
-    "reye_pose": (3,),
+SHAPES = PARAMETER_SHAPES | {
     "betas": (11,),
-    "transl": (3,),
     "joints_3d": (144, 3),
     "bbox_xyxy": (4,),
     "face_bbox_xyxy": (4,),
