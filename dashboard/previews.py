@@ -20,8 +20,9 @@ from ..body.keypoints import convention
 from ..body.models import is_standin, model_dir
 from ..body.posing import PARAMETER_NAMES, PosingModel, stack_parameters
 from ..body.standin import standin_dir
+from ..shards.index import member_places
 from ..shards.picture import encode_jpeg
-from ..shards.stored import Place, Reduce, StoredFrame, StoredPerson, TarFile
+from ..shards.stored import Reduce, StoredFrame, StoredPerson, TarFile
 from .plaintext import plain
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -57,11 +58,7 @@ def uses_standin() -> bool:
 
 def stored_frame(out: Path, row: dict[str, Any]) -> StoredFrame:
     """Return the frame that a row of ``queries.sample_frames`` points to."""
-    places = {
-        member: Place(*(int(row[f"{member}_{part}"]) for part in ("offset", "size", "crc32")))
-        for member in ("image", "json", "rows")
-    }
-    return StoredFrame(TarFile(out / row["tar"], int(row["tar_size"])), places)
+    return StoredFrame(TarFile(out / row["tar"], int(row["tar_size"])), member_places(row))
 
 
 def frame_tiles(out: Path, rows: Sequence[dict[str, Any]], overlay: Overlay, opacity: float) -> list[Tile]:

@@ -101,16 +101,18 @@ def reject_examples(cursor: Cursor, dataset: str, reason: str, limit: int) -> pd
 
 _PLACES = (
     "f.key, f.split, f.width, f.height, f.num_people, s.path AS tar, s.size AS tar_size, "
-    "f.image_offset, f.image_size, f.image_crc32, f.json_offset, f.json_size, f.json_crc32, "
+    "coalesce(f.image_offset, 0) AS image_offset, coalesce(f.image_size, 0) AS image_size, "
+    "coalesce(f.image_crc32, 0) AS image_crc32, f.json_offset, f.json_size, f.json_crc32, "
     "f.rows_offset, f.rows_size, f.rows_crc32"
 )
 _SHARDS = "JOIN shards s ON (s.dataset, s.split, s.unit, s.shard) = (f.dataset, f.split, f.unit, f.shard)"
 
 
 def sample_frames(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.DataFrame:
-    """Return frames of a source drawn with a seed, and where their members lie."""
+    """Return frames with a picture, drawn from a source with a seed, and where their members lie."""
     return cursor.execute(
-        "WITH drawn AS (SELECT key FROM frames WHERE dataset = $dataset ORDER BY hash(key || $seed), key LIMIT $limit) "
+        "WITH drawn AS (SELECT key FROM frames WHERE dataset = $dataset AND image_ext IS NOT NULL "
+        "  ORDER BY hash(key || $seed), key LIMIT $limit) "
         f"SELECT {_PLACES}, 0 AS person FROM frames f JOIN drawn USING (key) {_SHARDS} "
         "ORDER BY hash(f.key || $seed), f.key",
         {"dataset": dataset, "seed": f"#{seed}", "limit": limit},
@@ -118,11 +120,11 @@ def sample_frames(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.Dat
 
 
 def sample_people(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.DataFrame:
-    """Return people of a source with a box, drawn with a seed, and where the members of their frames lie."""
+    """Return people with a box and a picture, drawn from a source with a seed, and where their frames' members lie."""
     return cursor.execute(
         "WITH drawn AS (SELECT key, person, person_key FROM people WHERE dataset = $dataset AND box_height_px > 0 "
         "  ORDER BY hash(person_key || $seed), person_key LIMIT $limit) "
-        f"SELECT {_PLACES}, d.person FROM drawn d JOIN frames f USING (key) {_SHARDS} "
+        f"SELECT {_PLACES}, d.person FROM drawn d JOIN frames f USING (key) {_SHARDS} WHERE f.image_ext IS NOT NULL "
         "ORDER BY hash(d.person_key || $seed), d.person_key",
         {"dataset": dataset, "seed": f"#{seed}", "limit": limit},
     ).df()

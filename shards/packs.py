@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,8 +22,8 @@ from .codec import MAX_KEY_BYTES
 from .jpeg import TileMap, map_tiles, mcu_window, tile_jpeg, window_jpeg
 from .picture import JPEG_QUALITY, Picture, decode_rgb, encode_jpeg, encode_png
 from .record import Camera, Cut, Frame, Person
+from .region import Reduce
 
-Reduce = Literal[1, 2, 4, 8]
 CROP_PADDING = 1.2  # of the box that training crops from, about the tight box
 CROP_ASPECT = 3 / 4  # width by height of what a network sees
 _REDUCTIONS: tuple[Reduce, ...] = (1, 2, 4, 8)  # of a JPEG while it is decoded

@@ -10,12 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
-
 from ..errors import ShardError
 from .packs import PackOptions, person_cuts
 from .reader import ShardReader
 from .record import Provenance, Reject
+from .sidecar import read_sidecar
 from .tree import REJECTS_FILE, read_unit, shards_fingerprint, sweep_leftovers, unit_dir, unit_dirs, unit_shards
 from .writer import DEFAULT_SHARD_BYTES, UnitWriter
 
@@ -102,7 +101,7 @@ def _write_cuts(tar: Path, writer: UnitWriter, options: PackOptions) -> None:
 
 def read_rejects(path: Path) -> list[Reject]:
     """Return what a unit left out."""
-    rows = pq.read_table(path).to_pylist()
+    rows = read_sidecar(path).to_pylist()
     return [
         Reject(
             key=row["key"],

@@ -114,6 +114,9 @@ def _pictures(dataset: str, _row: dict[str, Any]) -> None:
         st.button("Reshuffle", icon=":material/shuffle:", key="card_reshuffle", on_click=_reshuffle)
     query = queries.sample_frames if what == "frames" else queries.sample_people
     rows = state.ask(query, dataset, int(seed), _TILES)
+    if rows.empty:
+        st.caption("There is nothing to show: only labels were converted (`--images none`), or nobody here has a box.")
+        return
     tiles.show(tiles.drawn(what, rows.to_dict("records"), overlay, opacity), columns=4 if what == "frames" else 8)
     st.markdown(tiles.licence_line(dataset))
     tiles.stand_in_note(overlay)

@@ -6,6 +6,7 @@ import pytest
 
 from ehps.body.models import ENVIRONMENT
 from ehps.dashboard import previews, queries
+from ehps.errors import ShardError
 from ehps.shards.catalog import build_catalog, open_catalog
 from ehps.shards.codec import sample_key
 from ehps.shards.picture import encode_png, picture_of
@@ -99,3 +100,18 @@ def test_without_models_of_the_user_the_stand_in_body_serves_and_is_named(monkey
     monkeypatch.delenv(ENVIRONMENT)
     assert previews.body_folder() == standin_dir
     assert previews.uses_standin()
+
+
+def test_labels_without_pictures_are_not_drawn(tmp_path):
+    person = Person(provenance=Provenance(file="f", row="0"), labels=Labels(), bbox_xyxy=BOX)
+    frame = Frame(key="f", image=b"", width=WIDTH, height=HEIGHT, people=(person,))
+    with UnitWriter(tmp_path, "unseen", "train", "unit", meta={}) as writer:
+        writer.write(frame, key := sample_key("unseen", "train", "f"), None)
+        writer.commit({})
+    build_catalog(tmp_path)
+    assert rows(tmp_path, queries.sample_frames, "unseen", 1) == []
+    assert rows(tmp_path, queries.sample_people, "unseen", 1) == []
+    with open_catalog(tmp_path) as connection:
+        found = queries.find_people(connection.cursor(), (f"{key}#0",)).to_dict("records")
+    with pytest.raises(ShardError, match="--images none"):
+        previews.person_tiles(tmp_path, found, "none", 1.0)
