@@ -1,8 +1,9 @@
 """The training loop: one visible function from a recipe to a checkpoint.
 
-Everything that varies is a pure function of the step (position in the data, learning rate, random numbers of the
-network), so a run that was stopped anywhere continues with the same losses. Under ``torchrun`` the same code trains on
-several GPUs: each rank takes its part of every batch, and gradients are averaged.
+Everything that varies is a pure function of the step (learning rate) or of a person's position in the order (crop,
+random numbers of the network), so a run that was stopped anywhere continues with the same losses, on any number of
+processes. Under ``torchrun`` the same code trains on several GPUs: each rank takes its part of every batch, and
+gradients are averaged.
 """
 
 import math
@@ -18,6 +19,7 @@ from ..shards.reader import PeopleIndex
 from .batches import Batch, float_images
 from .checkpoint import load_checkpoint, network_entries, save_checkpoint
 from .compat import PAPER, quirks_named
+from .finite import FiniteGuard
 from .losses import compute_losses, mean_losses
 from .mixture import MixedPeople, load_mixture, mix
 from .outputs import BodyLayer, body_outputs
@@ -30,6 +32,7 @@ from .sheet import write_first_batch
 from .smplestx import SmplestX
 from .smplx_layer import load_body_layer
 from .start import new_network, random_network
+from .stochastic_depth import depth_draws
 from .stream import Stream
 
 
@@ -83,10 +86,9 @@ def train(
         position=first * recipe.batch_size,
         pinned=ranks.is_cuda,
     )
-    batches, window = iter(stream), Window(ranks.device_name, ranks.world_size)
+    batches, window, guard = iter(stream), Window(ranks.device_name, ranks.world_size), FiniteGuard()
     last = min(recipe.steps, stop_after or recipe.steps)
     for step in range(first, last):
-        seed_step(recipe.seed, step, ranks.rank)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
         for part in range(recipe.accumulate):
@@ -97,24 +99,26 @@ def train(
             with averaging(model, now=part == recipe.accumulate - 1):
                 losses = losses_of(model, body, batch, recipe)
                 total = torch.stack(list(losses.values())).sum()
-                require_finite(total, "loss", step, batch)
+                guard.watch("loss", total, step, batch.keys)
                 # Ranks may have one person more or less; gradients are averaged over ranks, and should be over people.
                 share = len(batch.keys) * ranks.world_size / part_size
                 (total * (share / recipe.accumulate)).backward()
-            window.add(losses, batch)
+            window.add(losses, batch, share)
         norm = torch.nn.utils.clip_grad_norm_(trained, recipe.clip or math.inf)
-        require_finite(norm, "gradient", step, batch)  # pyright: ignore[reportPossiblyUnboundVariable] a batch has parts
+        guard.watch("gradient", norm, step, batch.keys)  # pyright: ignore[reportPossiblyUnboundVariable] a batch has parts
         optimiser.step()
         optimiser.zero_grad()
         update_average(average, network, recipe.ema)
 
         done = step + 1
+        saves = done % recipe.save_every == 0 or done == last
+        guard.settle() if saves else guard.next_step()
         if done % recipe.log_every == 0 or done == last:
             status = window.status(recipe, done, learning_rate(recipe, step), float(norm))
             run.report(status)
             if report and ranks.rank == 0:
                 report(status)
-        if (done % recipe.save_every == 0 or done == last) and ranks.rank == 0:
+        if saves and ranks.rank == 0:
             save_checkpoint(run.checkpoint_path(done), state_of(network, optimiser, average, done, recipe, people))
             run.prune(recipe.keep)
     run.close()
@@ -139,11 +143,6 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed the random numbers of one step (stochastic depth), so that they are the same in a continued run."""
-    torch.manual_seed((seed * 1_000_003 + step) * 1_003 + rank)
-
-
 def next_batch(batches: Iterator[Batch], step: int, length: int | None) -> Batch:
     """Return the next batch; RecipeError when a finite mixture has come to its end."""
     batch = next(batches, None)
@@ -156,18 +155,18 @@ def losses_of(model: nn.Module, body: BodyLayer, batch: Batch, recipe: Recipe) -
     """Return the mean of every loss of a batch."""
     images = float_images(batch.crops, batch.colour)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        prediction = model(images)
+        prediction = model(images, depth_draws_of(batch, recipe))
     outputs = body_outputs(prediction, body)
     quirks = quirks_named(recipe.compat)
     return mean_losses(compute_losses(outputs, batch.targets, batch.validity, quirks, recipe.weights))
 
 
-def require_finite(value: Tensor, what: str, step: int, batch: Batch) -> None:
-    """Raise RecipeError unless a value is finite, naming the people of the batch."""
-    if not torch.isfinite(value):
-        keys = ", ".join(batch.keys)
-        advice = "look at these people, lower lr, or set clip"
-        raise RecipeError(f"the {what} of step {step} is {value.item()}, computed from {keys}: {advice}")
+def depth_draws_of(batch: Batch, recipe: Recipe) -> Tensor | None:
+    """Return what decides which people of a batch skip which blocks; None where nobody does."""
+    if not recipe.network.drop_path_rate:
+        return None
+    draws = depth_draws(recipe.seed, batch.positions, recipe.network.depth)
+    return draws.to(batch.crops.device, non_blocking=True)
 
 
 def update_average(average: dict[str, Tensor], network: nn.Module, decay: float | None) -> None:

@@ -67,10 +67,13 @@ class Window:
         yield
         self.waited += time.perf_counter() - began
 
-    def add(self, losses: dict[str, Tensor], batch: Batch) -> None:
-        """Count one part of a step; losses stay on their device."""
+    def add(self, losses: dict[str, Tensor], batch: Batch, share: float = 1.0) -> None:
+        """Count one part of a step; losses stay on their device.
+
+        ``share`` is how many people this rank has of the part, over the mean of the ranks.
+        """
         for name, loss in losses.items():
-            self.sums[name] = self.sums.get(name, 0) + loss.detach()
+            self.sums[name] = self.sums.get(name, 0) + share * loss.detach()
         self.parts += 1
         self.members.update(batch.members)
         self.replaced.update(one.member for one in batch.replaced)

@@ -261,9 +261,11 @@ class SmplestX(nn.Module):
         images = _halved(images, self.quirks)
         return images if self.quirks.unnormalised_input else (images - self.mean) / self.std
 
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Prediction:
-        """Return what the heads say of crops in [0, 1], 512 x 384 or 256 x 192."""
-        features, tasks = self.encoder(self.prepare(images))
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"], draws: Float[Tensor, "batch blocks 2"] | None = None
+    ) -> Prediction:
+        """Return what the heads say of crops in [0, 1], 512 x 384 or 256 x 192; ``draws`` as in ``ViT.forward``."""
+        features, tasks = self.encoder(self.prepare(images), draws)
         return self.decoder(tasks, features)
 
 

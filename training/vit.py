@@ -12,18 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
+from .stochastic_depth import kept
+
 PATCH = 16
 PATCH_PADDING = 2
 GRID = (16, 12)
-
-
-def drop_path(x: Float[Tensor, "batch *rest"], rate: float, training: bool) -> Float[Tensor, "batch *rest"]:
-    """Return x with whole samples zeroed at the given rate and the others scaled to keep the mean."""
-    if rate == 0.0 or not training:
-        return x
-    keep = 1.0 - rate
-    mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
-    return x * (mask / keep)
 
 
 class Attention(nn.Module):
@@ -66,10 +59,13 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, mlp_ratio * dim)
         self.drop_path_rate = drop_path_rate
 
-    def forward(self, x: Float[Tensor, "batch tokens dim"]) -> Float[Tensor, "batch tokens dim"]:
-        """Return the tokens after attention and MLP, each added to its input."""
-        x = x + drop_path(self.attn(self.norm1(x)), self.drop_path_rate, self.training)
-        return x + drop_path(self.mlp(self.norm2(x)), self.drop_path_rate, self.training)
+    def forward(
+        self, x: Float[Tensor, "batch tokens dim"], draws: Float[Tensor, "batch 2"] | None = None
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """Return the tokens after attention and MLP, each added to its input; ``draws`` as in ``ViT.forward``."""
+        attention, mlp = (None, None) if draws is None else draws.unbind(1)
+        x = x + kept(self.attn(self.norm1(x)), self.drop_path_rate, self.training, attention)
+        return x + kept(self.mlp(self.norm2(x)), self.drop_path_rate, self.training, mlp)
 
 
 class PatchEmbed(nn.Module):
@@ -124,13 +120,17 @@ class ViT(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 256 192"]
+        self, images: Float[Tensor, "batch 3 256 192"], draws: Float[Tensor, "batch blocks 2"] | None = None
     ) -> tuple[Float[Tensor, "batch dim 16 12"], Float[Tensor, "batch tasks dim"]]:
-        """Return the feature map and the task tokens, both after the last norm."""
+        """Return the feature map and the task tokens, both after the last norm.
+
+        ``draws`` (``stochastic_depth.depth_draws``) decide in training which samples skip which blocks.
+        """
         patches = self.patch_embed(images) + self.pos_embed[:, 1:] + self.pos_embed[:, :1]
         x = torch.cat([self.task_tokens.expand(len(images), -1, -1), patches], dim=1)
         recompute = self.checkpoint_blocks and self.training
-        for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if recompute else block(x)
+        for number, block in enumerate(self.blocks):
+            given = (x, None if draws is None else draws[:, number])
+            x = checkpoint(block, *given, use_reentrant=False) if recompute else block(*given)
         tasks, patches = self.last_norm(x).split([self.task_tokens.shape[1], GRID[0] * GRID[1]], dim=1)
         return patches.transpose(1, 2).unflatten(2, GRID), tasks

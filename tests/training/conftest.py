@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import yaml
 
 from ehps.shards.catalog import build_catalog
 from ehps.shards.picture import encode_jpeg, encode_png, picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
 from ehps.shards.writer import UnitWriter
 from ehps.tests.raw import _people as people
+from ehps.training.recipes import Recipe
+from ehps.training.smplestx import NetworkSize
 
 WIDTH, HEIGHT = 160, 200
 K = np.array([[300.0, 0, 80], [0, 300, 100], [0, 0, 1]])
@@ -71,3 +74,28 @@ def converted(tmp_path_factory, standin_dir):
     write_source(out, "ehf", 6, seed=2, split="test", with_hands=False, num_without_box=1, encode=encode_png)
     build_catalog(out)
     return out
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A network so small that a step takes no time, on everyone of the converted tree."""
+    members = [{"dataset": "bedlam"}, {"dataset": "ehf", "split": "test"}]
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({"about": "t", "strategy": "concat", "members": members}))
+    return Recipe(
+        name="tiny",
+        about="test",
+        mixture=str(path),
+        network=NetworkSize(embed_dim=16, depth=2, num_heads=2, drop_path_rate=0.2, dim_out=8),
+        batch_size=4,
+        steps=6,
+        lr=1e-3,
+        min_lr=1e-5,
+        warmup_steps=2,
+        clip=10.0,
+        ema=0.9,
+        workers=2,
+        log_every=1,
+        save_every=3,
+        seed=3,
+    )

@@ -12,7 +12,7 @@ from ehps.training.compat import PAPER, SMPLESTX_RELEASED, Quirks
 from ehps.training.losses import Targets, Validity, compute_losses, mean_losses
 from ehps.training.outputs import body_outputs, picture_intrinsics, project_to_grid
 from ehps.training.smplestx import SIZES, NetworkSize, SmplestX
-from ehps.training.vit import ViT, drop_path
+from ehps.training.vit import ViT
 
 TINY = NetworkSize(embed_dim=32, depth=2, num_heads=4, drop_path_rate=0.1, dim_out=8)
 ENCODED = ("enc_feat", "enc_tokens")
@@ -207,16 +207,6 @@ def test_recomputing_blocks_changes_no_gradient():
         (features.square().sum() + tasks.square().sum()).backward()
         gradients.append(encoder.patch_embed.proj.weight.grad)
     torch.testing.assert_close(*gradients)
-
-
-def test_stochastic_depth_drops_whole_samples_and_keeps_the_mean():
-    torch.manual_seed(0)
-    dropped = drop_path(torch.ones(4000, 2, 3), 0.25, training=True)
-    per_sample = dropped.flatten(1)
-    assert (per_sample == per_sample[:, :1]).all()
-    assert dropped.unique().tolist() == [0.0, pytest.approx(4 / 3)]
-    assert dropped.mean() == pytest.approx(1.0, abs=0.03)
-    assert drop_path(dropped, 0.25, training=False) is dropped
 
 
 def test_drop_rates_rise_linearly_over_the_blocks():
