@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .compat import SMPLESTX_RELEASED, Quirks, quirks_from_dict, quirks_to_dict
-from .smplestx import HEAD_DIM, SIZES, NetworkSize, SmplestX
+from .compat import Quirks, quirks_from_dict, quirks_to_dict
+from .networks import NETWORKS, RELEASED, ModelName, Network, model_name, model_of_keys
+from .smplestx import HEAD_DIM, SIZES, NetworkSize
 from .vit import ViT
 
-MODEL = "smplest-x"
 WRAPPERS = ("module.", "_orig_mod.")  # of distributed training and of torch.compile, outermost first
 PLAIN_TYPES = (str, int, float, bool, type(None))
 
@@ -82,11 +82,11 @@ def load_vitpose(path: Path | str, encoder: ViT) -> LoadReport:
 def network_entries(network: nn.Module) -> dict[str, Any]:
     """Return the entries ``network`` and ``config`` of a checkpoint, seeing through DDP and ``torch.compile``."""
     plain = network
-    while not isinstance(plain, SmplestX):
+    while not isinstance(plain, Network):
         plain = getattr(plain, "module", None) or getattr(plain, "_orig_mod", None)
         if plain is None:
-            raise ValueError(f"only SmplestX networks can be saved, found {type(network).__name__}")
-    config = {"model": MODEL, "size": plain.size._asdict(), "quirks": quirks_to_dict(plain.quirks)}
+            raise ValueError(f"only SmplestX and SmplerX networks can be saved, found {type(network).__name__}")
+    config = {"model": model_name(plain), "size": plain.size._asdict(), "quirks": quirks_to_dict(plain.quirks)}
     return {"network": dict(plain.state_dict()), "config": config}
 
 
@@ -96,19 +96,23 @@ def network_from_state(
     num_heads: int | None = None,
     quirks: Quirks | None = None,
     path: Path | str = "checkpoint",
-) -> SmplestX:
+) -> Network:
     """Return the network that a state from ``load_checkpoint`` holds, its weights loaded, in evaluation mode.
 
-    Sizes are read off the weights. The number of heads leaves no trace there: it comes from ``num_heads``, from
-    ``config`` in our files, or from ``SIZES`` for a released width. Without ``config`` the switches are the released
-    ones. The weights are taken over, not copied.
+    Which network it is, the names of the weights tell, and sizes are read off the weights. The number of heads leaves
+    no trace there: it comes from ``num_heads``, from ``config`` in our files, or from ``SIZES`` for a released width.
+    Without ``config`` the switches are the released ones. The weights are taken over, not copied.
     """
     config = state.get("config") or {}
-    size = _size_of(state["network"], config.get("size", {}), num_heads, path)
+    model = model_of_keys(state["network"])
+    if model is None:
+        problem = f"holds no network of SMPLest-X or SMPLer-X; its weights are {_first_few(state['network'])}"
+        raise CheckpointError(path, problem)
+    size = _size_of(model, state["network"], config.get("size", {}), num_heads, path)
     if quirks is None:
-        quirks = quirks_from_dict(config["quirks"]) if "quirks" in config else SMPLESTX_RELEASED
+        quirks = quirks_from_dict(config["quirks"]) if "quirks" in config else RELEASED[model]
     with torch.device("meta"):
-        network = SmplestX(size, quirks)
+        network = NETWORKS[model](size, quirks)
     _load_strictly(path, network, state["network"])
     return network.eval()
 
@@ -185,23 +189,42 @@ def _first_few(keys: Iterable[str], num_shown: int = 3) -> str:
 
 
 def _size_of(
-    weights: Mapping[str, Tensor], stored: Mapping[str, Any], num_heads: int | None, path: Path | str
+    model: ModelName,
+    weights: Mapping[str, Tensor],
+    stored: Mapping[str, Any],
+    num_heads: int | None,
+    path: Path | str,
 ) -> NetworkSize:
     """Return a network's size from its weights and whatever else is known."""
-    shapes = {key: weights[key].shape for key in ("encoder.task_tokens", "decoder.token_conv.weight") if key in weights}
-    if len(shapes) < 2:
-        raise CheckpointError(path, f"holds no SMPLest-X network; its weights are {_first_few(weights)}")
-    embed_dim, dim_out = shapes["encoder.task_tokens"][-1], shapes["decoder.token_conv.weight"][0]
-    depth = len({found[1] for key in weights if (found := re.match(r"encoder\.blocks\.(\d+)\.", key))})
+    if "encoder.task_tokens" not in weights:
+        raise CheckpointError(path, f"holds no encoder; its weights are {_first_few(weights)}")
+    embed_dim = weights["encoder.task_tokens"].shape[-1]
     known = next((size._asdict() for size in SIZES.values() if size.embed_dim == embed_dim), {})
     num_heads = num_heads or stored.get("num_heads") or known.get("num_heads")
     if num_heads is None:
         raise CheckpointError(path, f"does not say how many heads its width {embed_dim} has", "pass num_heads")
     rate = stored.get("drop_path_rate", known.get("drop_path_rate", 0.0))
-    layers = r"decoder\.transformer\.transformer\.layers\.(\d+)\."
-    decoder_depth = len({found[1] for key in weights if (found := re.match(layers, key))})
-    decoder_heads = weights["decoder.transformer.transformer.layers.0.0.fn.to_qkv.weight"].shape[0] // (3 * HEAD_DIM)
-    return NetworkSize(embed_dim, depth, num_heads, rate, dim_out, decoder_depth, decoder_heads)
+    size = NetworkSize(embed_dim, _layers(weights, r"encoder\.blocks"), num_heads, rate)
+    return size if model == "smpler-x" else size._replace(**_decoder_size(weights, path))
+
+
+def _decoder_size(weights: Mapping[str, Tensor], path: Path | str) -> dict[str, int]:
+    """Return the numbers of SMPLest-X's decoder."""
+    layers = "decoder.transformer.transformer.layers"
+    read, attention = "decoder.token_conv.weight", f"{layers}.0.0.fn.to_qkv.weight"
+    for key in (read, attention):
+        if key not in weights:
+            raise CheckpointError(path, f"lacks {key}, which tells the size of the decoder", "is the file whole?")
+    return {
+        "dim_out": weights[read].shape[0],
+        "decoder_depth": _layers(weights, re.escape(layers)),
+        "decoder_heads": weights[attention].shape[0] // (3 * HEAD_DIM),
+    }
+
+
+def _layers(weights: Mapping[str, Tensor], name: str) -> int:
+    """Return how many numbered modules a list has (``name`` is a regular expression)."""
+    return len({found[1] for key in weights if (found := re.match(rf"{name}\.(\d+)\.", key))})
 
 
 def _require_plain(value: Any, place: str) -> None:

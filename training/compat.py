@@ -1,4 +1,4 @@
-"""Named switches between what the papers say and what the released SMPLest-X code does.
+"""Named switches between what the papers say and what the released code of SMPLest-X and SMPLer-X does.
 
 Every switch reproduces one behaviour of the code released with "SMPLest-X: Ultimate Scaling for Expressive Human Pose
 and Shape Estimation" (repository wqyin/SMPLest-X, commit a7fd971) that its paper does not ask for. ``PAPER`` has them
@@ -56,6 +56,10 @@ class Quirks:
     mirroring, swapping and turning them too. Costs wrong labels in half of those samples. Acts where samples are
     augmented; nothing in the network or the losses reads it."""
 
+    axis_angle_losses: bool = False
+    """Compare rotations as axis-angle vectors, as SMPLer-X does, instead of as matrices. Costs a jump where a rotation
+    passes half a turn, which for people seen from behind is where they stand."""
+
 
 PAPER = Quirks()
 SMPLESTX_RELEASED = Quirks(
@@ -68,7 +72,18 @@ SMPLESTX_RELEASED = Quirks(
     unflipped_hand_roots=True,
 )
 
-COMPAT: Mapping[str, Quirks] = MappingProxyType({"paper": PAPER, "smplest-x": SMPLESTX_RELEASED})
+SMPLERX_RELEASED = Quirks(
+    nearest_halving=True,
+    unnormalised_input=True,
+    swapped_eyes=True,
+    part_joints_without_3d=True,
+    axis_angle_losses=True,
+)
+"""What the code released with SMPLer-X (repository caizhongang/SMPLer-X, commit d3e3c10) does."""
+
+COMPAT: Mapping[str, Quirks] = MappingProxyType(
+    {"paper": PAPER, "smplest-x": SMPLESTX_RELEASED, "smpler-x": SMPLERX_RELEASED}
+)
 
 
 def quirks_named(compat: str) -> Quirks:

@@ -22,6 +22,7 @@ from .compat import PAPER, quirks_named
 from .finite import FiniteGuard
 from .losses import compute_losses, mean_losses
 from .mixture import MixedPeople, load_mixture, mix
+from .networks import Network
 from .outputs import BodyLayer, body_outputs
 from .progress import Status, Window
 from .ranks import averaging, join_ranks, leave_ranks, wrapped
@@ -29,7 +30,6 @@ from .recipes import Recipe, recipe_to_dict
 from .run_record import RunFolder, run_facts
 from .samples import SampleSettings
 from .sheet import write_first_batch
-from .smplestx import SmplestX
 from .smplx_layer import load_body_layer
 from .start import new_network, random_network
 from .stochastic_depth import depth_draws
@@ -179,7 +179,7 @@ def update_average(average: dict[str, Tensor], network: nn.Module, decay: float 
 
 
 def state_of(
-    network: SmplestX,
+    network: Network,
     optimiser: torch.optim.Optimizer,
     average: dict[str, Tensor],
     step: int,
@@ -197,7 +197,7 @@ def state_of(
     }
 
 
-def restore(path: Path, network: SmplestX, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:
+def restore(path: Path, network: Network, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:
     """Load a state into network, optimiser and running mean; return the number of steps done."""
     state = load_checkpoint(path)
     network.load_state_dict(state["network"])

@@ -50,6 +50,10 @@ class LossWeights:
     """Whether the orientation through the arm's chain of rotations is supervised too."""
     hand_joints: float = 0.0
     """The hands' 3D joints once more, relative to pelvis and to wrist; off in the release, and left out at 0."""
+    joints_volume: float = 2.0
+    """SMPLer-X only: joints of the heatmap volumes. Its code has the term twice, at 1, for its sources."""
+    boxes: float = 1.0
+    """SMPLer-X only: centre and size of the boxes of hands and face."""
 
 
 class Targets(NamedTuple):
@@ -96,7 +100,10 @@ def compute_losses(
     target_rotations = axis_angle_to_matrix(targets.pose)
     losses = _parameter_losses(outputs, targets, target_rotations, validity, weights)
     losses |= _joint_losses(outputs, targets, validity, quirks, weights)
-    losses |= _hand_orient_losses(outputs, targets, target_rotations, validity, quirks, weights)
+    if outputs.hand_orients is not None:
+        losses |= _hand_orient_losses(
+            outputs.rotations, outputs.hand_orients, targets, target_rotations, validity, quirks, weights
+        )
     return losses
 
 
@@ -113,13 +120,13 @@ def _parameter_losses(
     weights: LossWeights,
 ) -> dict[str, Tensor]:
     """Return the losses on rotations, shape and expression."""
-    pose = _distance(outputs.rotations, target_rotations).flatten(2) * validity.pose[..., None]
+    pose = distance(outputs.rotations, target_rotations).flatten(2) * validity.pose[..., None]
     return {
         "orient": weights.orient * pose[:, 0],
         "pose": weights.pose * pose.flatten(1),
-        "betas": weights.betas * _distance(outputs.betas, targets.betas) * validity.betas[:, None],
+        "betas": weights.betas * distance(outputs.betas, targets.betas) * validity.betas[:, None],
         "expression": (
-            weights.expression * _distance(outputs.expression, targets.expression) * validity.expression[:, None]
+            weights.expression * distance(outputs.expression, targets.expression) * validity.expression[:, None]
         ),
     }
 
@@ -132,9 +139,9 @@ def _joint_losses(
     seen_3d = seen * validity.has_3d[:, None]
     seen_from_root = seen_3d * seen[:, SUPERVISION_PELVIS, None]
     seen_in_part = seen if quirks.part_joints_without_3d else seen_3d
-    root = _distance(outputs.joints_root, targets.joints_root) * seen_from_root[..., None]
-    part = _distance(outputs.joints_part, targets.joints_part) * seen_in_part[..., None]
-    grid = _distance(outputs.joints_grid, targets.joints_grid) * seen[..., None]
+    root = distance(outputs.joints_root, targets.joints_root) * seen_from_root[..., None]
+    part = distance(outputs.joints_part, targets.joints_part) * seen_in_part[..., None]
+    grid = distance(outputs.joints_grid, targets.joints_grid) * seen[..., None]
     losses = {
         "joints_root": weights.joints_root * root,
         "joints_part": weights.joints_part * part,
@@ -147,7 +154,8 @@ def _joint_losses(
 
 
 def _hand_orient_losses(
-    outputs: Outputs,
+    rotations: Float[Tensor, "batch 53 3 3"],
+    hand_orients: Float[Tensor, "batch 2 3 3"],
     targets: Targets,
     target_rotations: Float[Tensor, "batch 53 3 3"],
     validity: Validity,
@@ -165,14 +173,14 @@ def _hand_orient_losses(
     valid_body, valid_hand = _of_hands(validity.pose, WRISTS), _of_hands(validity.pose, THUMBS)
 
     def against_labels(predicted: Float[Tensor, "batch 2 3 3"]) -> Tensor:
-        body = (_distance(predicted, from_body).flatten(2) * valid_body).sum(1)
-        hand = (_distance(predicted, from_hand).flatten(2) * valid_hand).sum(1)
+        body = (distance(predicted, from_body).flatten(2) * valid_body).sum(1)
+        hand = (distance(predicted, from_hand).flatten(2) * valid_hand).sum(1)
         return weights.hand_orient * (_masked(body, pelvis, quirks) + _masked(hand, 1 - pelvis, quirks))
 
-    losses = {"hand_orient": against_labels(outputs.hand_orients)}
+    losses = {"hand_orient": against_labels(hand_orients)}
     if weights.hand_orient_chain:
-        rotations = torch.cat([outputs.rotations[:, :1].detach(), outputs.rotations[:, 1:]], dim=1)
-        losses["hand_orient_chain"] = against_labels(_wrist_orients(rotations))
+        held = torch.cat([rotations[:, :1].detach(), rotations[:, 1:]], dim=1)
+        losses["hand_orient_chain"] = against_labels(_wrist_orients(held))
     return losses
 
 
@@ -201,7 +209,7 @@ def _chained(rotations: Float[Tensor, "batch 53 3 3"], joint: int) -> Float[Tens
     return chained
 
 
-def _distance(
+def distance(
     predicted: Float[Tensor, "batch *rest"], target: Float[Tensor, "batch *rest"]
 ) -> Float[Tensor, "batch *rest"]:
     """Return the absolute difference."""

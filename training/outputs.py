@@ -38,15 +38,15 @@ class Prediction(NamedTuple):
     body_pose: Float[Tensor, "batch 21 6"]
     betas: Float[Tensor, "batch 10"]
     camera: Float[Tensor, "batch 3"]
-    hand_orients: Float[Tensor, "batch 2 6"]
-    """Left, then right hand in camera space, as MANO has it; serves only the losses."""
     left_hand_pose: Float[Tensor, "batch 15 6"]
     right_hand_pose: Float[Tensor, "batch 15 6"]
-    hand_cameras: Float[Tensor, "batch 2 3"]
-    face_orient: Float[Tensor, "batch 6"]
     expression: Float[Tensor, "batch 10"]
     jaw_pose: Float[Tensor, "batch 6"]
-    face_camera: Float[Tensor, "batch 3"]
+    hand_orients: Float[Tensor, "batch 2 6"] | None = None
+    """Left, then right hand in camera space, as MANO has it; for the losses. SMPLer-X has none of these."""
+    hand_cameras: Float[Tensor, "batch 2 3"] | None = None
+    face_orient: Float[Tensor, "batch 6"] | None = None
+    face_camera: Float[Tensor, "batch 3"] | None = None
 
 
 @runtime_checkable
@@ -74,7 +74,7 @@ class Outputs(NamedTuple):
 
     rotations: Float[Tensor, "batch 53 3 3"]
     """Local rotations in the order of ``body.joints.POSE_JOINTS``; hands are deviations from the mean hand."""
-    hand_orients: Float[Tensor, "batch 2 3 3"]
+    hand_orients: Float[Tensor, "batch 2 3 3"] | None
     betas: Float[Tensor, "batch 10"]
     expression: Float[Tensor, "batch 10"]
     transl: Float[Tensor, "batch 3"]
@@ -144,11 +144,12 @@ def part_relative(joints: Float[Tensor, "batch 137 3"]) -> Float[Tensor, "batch 
 def body_outputs(prediction: Prediction, body: BodyLayer) -> Outputs:
     """Return the posed person of a prediction; always in float32, since half precision costs centimetres."""
     with torch.autocast(prediction.betas.device.type, enabled=False):
-        return _pose_body(Prediction(*(x.float() for x in prediction)), body)
+        in_float = {name: x.float() for name, x in prediction._asdict().items() if x is not None}
+        return pose_body(Prediction(**in_float), body)
 
 
-def _pose_body(p: Prediction, body: BodyLayer) -> Outputs:
-    """Return the posed person of a float32 prediction."""
+def pose_body(p: Prediction, body: BodyLayer) -> Outputs:
+    """Return the posed person of a prediction in its own precision."""
     sixd = [p.global_orient[:, None], p.body_pose, p.left_hand_pose, p.right_hand_pose, p.jaw_pose[:, None]]
     rotations = sixd_to_matrix(torch.cat(sixd, dim=1))
     transl = camera_translation(p.camera)
@@ -166,7 +167,7 @@ def _pose_body(p: Prediction, body: BodyLayer) -> Outputs:
     joints_root = joints - joints[:, SUPERVISION_PELVIS, None]
     return Outputs(
         rotations=rotations,
-        hand_orients=sixd_to_matrix(p.hand_orients),
+        hand_orients=None if p.hand_orients is None else sixd_to_matrix(p.hand_orients),
         betas=p.betas,
         expression=p.expression,
         transl=transl,

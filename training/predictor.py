@@ -23,11 +23,11 @@ from .augment import NO_AUGMENTATION
 from .batches import float_images
 from .checkpoint import load_checkpoint, network_from_state
 from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box
+from .networks import Network, body_of
 from .outputs import Outputs, body_outputs, picture_intrinsics
 from .ranks import device_named
 from .recipes import Recipe
 from .run_record import latest_checkpoint
-from .smplestx import SmplestX
 from .smplx_layer import load_body_layer
 from .start import random_network
 
@@ -50,7 +50,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: SmplestX,
+        network: Network,
         device: str = "auto",
         *,
         name: str = "smplest-x",
@@ -91,7 +91,7 @@ class Predictor:
         """Return the posed people of some crops."""
         crops = torch.from_numpy(np.stack([crop for crop, _ in cuts])).permute(0, 3, 1, 2).to(self.device)
         images = float_images(crops)
-        outputs = body_outputs(self.network(images), self.body)
+        outputs = body_outputs(body_of(self.network(images)), self.body)
         cameras = picture_intrinsics(torch.from_numpy(np.stack([box for _, box in cuts]))).numpy()
         return answers_of(outputs, cameras)
 

@@ -16,6 +16,7 @@ from ..errors import RecipeError, UnknownNameError
 from .augment import AugmentationRange
 from .compat import COMPAT
 from .losses import LossWeights
+from .networks import ModelName
 from .smplestx import SIZES, NetworkSize
 
 
@@ -29,8 +30,10 @@ class Recipe:
     """Name of a mixture of ehps, or path of a YAML file."""
     allow_missing: bool = False
     """Train although the converted tree lacks some members of the mixture."""
-    compat: Literal["paper", "smplest-x"] = "paper"
+    compat: Literal["paper", "smplest-x", "smpler-x"] = "paper"
     """What the papers say, or the released code with its quirks (``compat.py``) and its strategy "balance"."""
+    model: ModelName = "smplest-x"
+    """The network; its numbers are ``network``."""
     network: NetworkSize = SIZES["h"]
     vitpose: str | None = None
     """File of ViTPose weights for the encoder."""

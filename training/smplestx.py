@@ -15,17 +15,12 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
-from .compat import INPUT_HEIGHT, INPUT_WIDTH, PAPER, Quirks
+from .compat import PAPER, Quirks
+from .crop_network import CropNetwork
 from .outputs import Prediction
 from .vit import ViT
-
-CROP_SIZE = (512, 384)  # height, width of the crop that the loaders of the released code make
-INPUT_SIZE = (INPUT_HEIGHT, INPUT_WIDTH)
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 
 HEAD_DIM = 64  # of the decoder, whatever the width
 
@@ -226,18 +221,15 @@ class Decoder(nn.Module):
         )
 
 
-class SmplestX(nn.Module):
+class SmplestX(CropNetwork):
     """The network: crops in [0, 1] to ``Prediction``; ``outputs.body_outputs`` makes a posed person of that.
 
     The body layer is no part of the module: training and evaluation use different ones, and a checkpoint holds none.
     """
 
-    mean: Float[Tensor, "3 1 1"]
-    std: Float[Tensor, "3 1 1"]
-
     def __init__(self, size: NetworkSize, quirks: Quirks = PAPER, *, checkpoint_blocks: bool = False) -> None:
-        super().__init__()
-        self.size, self.quirks = size, quirks
+        super().__init__(quirks)
+        self.size = size
         self.encoder = ViT(
             embed_dim=size.embed_dim,
             depth=size.depth,
@@ -249,17 +241,6 @@ class SmplestX(nn.Module):
         self.decoder = Decoder(size)
         for name in UNSUPERVISED:
             self.get_submodule(name).requires_grad_(False)
-        # Off the meta device even when the weights are on it, since no file brings these numbers.
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN, device="cpu").view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD, device="cpu").view(3, 1, 1), persistent=False)
-
-    def prepare(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 256 192"]:
-        """Return the crops at the encoder's size, normalised unless the quirks say otherwise.
-
-        RGB in [0, 1]; 512 x 384 is halved, 256 x 192 is taken as it is, anything else raises ``ValueError``.
-        """
-        images = _halved(images, self.quirks)
-        return images if self.quirks.unnormalised_input else (images - self.mean) / self.std
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], draws: Float[Tensor, "batch blocks 2"] | None = None
@@ -267,13 +248,3 @@ class SmplestX(nn.Module):
         """Return what the heads say of crops in [0, 1], 512 x 384 or 256 x 192; ``draws`` as in ``ViT.forward``."""
         features, tasks = self.encoder(self.prepare(images), draws)
         return self.decoder(tasks, features)
-
-
-def _halved(images: Float[Tensor, "batch 3 height width"], quirks: Quirks) -> Float[Tensor, "batch 3 256 192"]:
-    """Return the crops at 256 x 192: every second pixel under the quirk, else the mean of 2 x 2."""
-    size = tuple(images.shape[-2:])
-    if size == INPUT_SIZE:
-        return images
-    if size != CROP_SIZE:
-        raise ValueError(f"crops should be {CROP_SIZE} or {INPUT_SIZE} (height, width), found {size}")
-    return images[..., ::2, ::2] if quirks.nearest_halving else avg_pool2d(images, 2)

@@ -114,7 +114,7 @@ def test_a_network_is_found_inside_its_wrappers():
     network = tiny_network()
     entries = network_entries(nn.DataParallel(network))
     assert entries["network"].keys() == network.state_dict().keys()
-    with pytest.raises(ValueError, match="only SmplestX networks can be saved, found Linear"):
+    with pytest.raises(ValueError, match="only SmplestX and SmplerX networks can be saved, found Linear"):
         network_entries(nn.Linear(1, 1))
 
 
@@ -206,8 +206,8 @@ def test_a_file_in_the_old_torch_format_is_read_too(tmp_path):
     assert same_weights(network, other)
 
 
-def test_another_model_is_not_taken_for_smplest_x():
-    with pytest.raises(CheckpointError, match=r"holds no SMPLest-X network; its weights are fc\.weight"):
+def test_another_model_is_not_taken_for_one_of_ours():
+    with pytest.raises(CheckpointError, match=r"holds no network of SMPLest-X or SMPLer-X; its weights are fc\.weight"):
         network_from_state({"network": {"fc.weight": torch.zeros(1)}})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ehps.body.rotations import matrix_to_axis_angle
+from ehps.tests.training.made_up_body import MadeUpBody, assert_golden
 from ehps.training.checkpoint import load_checkpoint, network_from_state
 from ehps.training.compat import PAPER, SMPLESTX_RELEASED, Quirks
 from ehps.training.losses import Targets, Validity, compute_losses, mean_losses
@@ -35,25 +35,6 @@ LOSSES = {
     "hand_root": "hand_orient",
     "hand_root_chain": "hand_orient_chain",
 }
-
-
-class MadeUpBody:
-    """The golden file's stand-in for SMPL-X: sines of random combinations of all parameters."""
-
-    def __init__(self, joint_mix: np.ndarray) -> None:
-        random = np.random.default_rng(7)
-        drawn = random.standard_normal(joint_mix.shape)
-        # The file carries the joints' matrix; the mesh's is the next draw of the same generator.
-        np.testing.assert_allclose(drawn, joint_mix, atol=1e-6)
-        self.joint_mix = torch.tensor(joint_mix)
-        self.mesh_mix = torch.tensor(random.standard_normal((len(joint_mix), 300)), dtype=torch.float32)
-
-    def __call__(self, *, betas, expression, transl, **rotations):
-        names = ("global_orient", "body_pose", "left_hand_pose", "right_hand_pose", "jaw_pose")
-        parts = [matrix_to_axis_angle(rotations[name]).flatten(1) for name in names]
-        parameters = torch.cat([*parts, betas, expression], dim=1)
-        points = [0.5 * torch.sin(parameters @ mix).unflatten(1, (-1, 3)) for mix in (self.joint_mix, self.mesh_mix)]
-        return points[0] + transl[:, None], points[1] + transl[:, None]
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +98,7 @@ def test_every_golden_value_is_met(golden, computed):
     wanted = {name for name in golden if name.startswith(("net.", "test.", "loss.", "loss_mean."))}
     assert wanted == set(computed)
     for name in sorted(wanted):
-        value, expected = computed[name].numpy(), golden[name]
-        floor = 1e-4 * np.sqrt(np.mean(expected**2)) if expected.ndim else 0.0
-        np.testing.assert_allclose(value.reshape(expected.shape), expected, rtol=1e-4, atol=floor, err_msg=name)
+        assert_golden(name, computed[name].numpy(), golden[name])
 
 
 @pytest.mark.parametrize(
