@@ -103,18 +103,32 @@ def network_from_state(
     no trace there: it comes from ``num_heads``, from ``config`` in our files, or from ``SIZES`` for a released width.
     Without ``config`` the switches are the released ones. The weights are taken over, not copied.
     """
+    stored = stored_network(state, num_heads=num_heads, path=path)
+    with torch.device("meta"):
+        network = NETWORKS[stored.model](stored.size, quirks or stored.quirks)
+    _load_strictly(path, network, state["network"])
+    return network.eval()
+
+
+class StoredNetwork(NamedTuple):
+    """Which network a file of weights holds, and the switches that it was trained under."""
+
+    model: ModelName
+    size: NetworkSize
+    quirks: Quirks
+
+
+def stored_network(
+    state: Mapping[str, Any], *, num_heads: int | None = None, path: Path | str = "checkpoint"
+) -> StoredNetwork:
+    """Return what a state from ``load_checkpoint`` holds; the arguments are those of ``network_from_state``."""
     config = state.get("config") or {}
     model = model_of_keys(state["network"])
     if model is None:
         problem = f"holds no network of SMPLest-X or SMPLer-X; its weights are {_first_few(state['network'])}"
         raise CheckpointError(path, problem)
     size = _size_of(model, state["network"], config.get("size", {}), num_heads, path)
-    if quirks is None:
-        quirks = quirks_from_dict(config["quirks"]) if "quirks" in config else RELEASED[model]
-    with torch.device("meta"):
-        network = NETWORKS[model](size, quirks)
-    _load_strictly(path, network, state["network"])
-    return network.eval()
+    return StoredNetwork(model, size, quirks_from_dict(config["quirks"]) if "quirks" in config else RELEASED[model])
 
 
 def save_checkpoint(path: Path | str, state: Mapping[str, Any]) -> None:

@@ -23,10 +23,11 @@ from .finite import FiniteGuard
 from .losses import compute_losses, mean_losses
 from .mixture import MixedPeople, load_mixture, mix
 from .networks import Network
+from .optimiser import new_optimiser, parameter_groups, set_learning_rate
 from .outputs import BodyLayer, body_outputs
 from .progress import Status, Window
 from .ranks import averaging, join_ranks, leave_ranks, wrapped
-from .recipes import Recipe, recipe_to_dict
+from .recipe import Recipe, recipe_to_dict
 from .run_record import RunFolder, run_facts
 from .samples import SampleSettings
 from .sheet import write_first_batch
@@ -67,7 +68,8 @@ def train(
     network = (new_network(recipe) if newest is None else random_network(recipe)).to(ranks.device).train()
     body = load_body_layer(mesh=False).to(ranks.device)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(trained, recipe.lr, weight_decay=recipe.weight_decay, fused=ranks.is_cuda)
+    groups = parameter_groups(network, recipe.layer_decay)
+    optimiser = new_optimiser(groups, recipe.lr, recipe.weight_decay, fused=ranks.is_cuda)
     average = {n: p.detach().clone() for n, p in network.named_parameters() if p.requires_grad} if recipe.ema else {}
     first = 0 if newest is None else restore(newest, network, optimiser, average)
     model = wrapped(network, ranks, compiles=recipe.compile)
@@ -89,8 +91,7 @@ def train(
     batches, window, guard = iter(stream), Window(ranks.device_name, ranks.world_size), FiniteGuard()
     last = min(recipe.steps, stop_after or recipe.steps)
     for step in range(first, last):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step)
+        set_learning_rate(optimiser, learning_rate(recipe, step))
         for part in range(recipe.accumulate):
             with window.waiting():
                 batch = next_batch(batches, step, people.length).to(ranks.device)

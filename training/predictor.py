@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..body.hands import to_absolute
 from ..body.joints import POSE_PARTS
-from ..errors import CheckpointError
 from ..shards.cutting import cut_picture
 from .augment import NO_AUGMENTATION
 from .batches import float_images
@@ -26,8 +25,8 @@ from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box
 from .networks import Network, body_of
 from .outputs import Outputs, body_outputs, picture_intrinsics
 from .ranks import device_named
-from .recipes import Recipe
-from .run_record import latest_checkpoint
+from .recipe import Recipe
+from .run_record import checkpoint_of
 from .smplx_layer import load_body_layer
 from .start import random_network
 
@@ -135,12 +134,7 @@ def load_predictor(path: Path | str, device: str = "auto", *, num_heads: int | N
     A running mean of the weights is used where training kept one. ``num_heads`` is asked for only where a released file
     has an unknown width. Our checkpoints give the recipe's name and the step as revision, others their file's name.
     """
-    path = Path(path)
-    if path.is_dir():
-        newest = latest_checkpoint(path)
-        if newest is None:
-            raise CheckpointError(path, "holds no checkpoint", "name a .pt file, or the folder that ehps train wrote")
-        path = newest
+    path = checkpoint_of(path)
     state = load_checkpoint(path)
     state["network"] |= state.get("ema", {})
     is_ours = "recipe" in state

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .batches import Batch
 from .ranks import mean_over_ranks
-from .recipes import Recipe
+from .recipe import Recipe
 from .throughput import utilisation
 
 

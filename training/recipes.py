@@ -1,93 +1,24 @@
-"""Recipes: everything that decides what a training run computes, as functions that return it complete.
+"""Recipes by name: functions that return a training run complete.
 
-``get_recipe("demo")`` gives a recipe, ``overridden(recipe, ["batch_size=16", "network.depth=4"])`` changes it by typed
-``key=value`` pairs. The resolved recipe is stored beside the checkpoints. Values of ``smplestx_h`` are those of the
-release configuration of SMPLest-X (public repository wqyin/SMPLest-X).
+``get_recipe("demo")`` gives a recipe, ``get_recipe("demo", ["batch_size=16", "network.depth=4"])`` a changed one. The
+published ones carry the values of the release configurations of SMPLer-X (public repository SMPLCap/SMPLer-X) and
+SMPLest-X (wqyin/SMPLest-X): batch size, learning rates, epochs, and people an epoch, which the mixtures tell.
 """
 
-import dataclasses
-import types
-import typing
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
 
-from ..errors import RecipeError, UnknownNameError
+from ..errors import UnknownNameError
 from .augment import AugmentationRange
-from .compat import COMPAT
-from .losses import LossWeights
+from .mixture_spec import load_mixture
 from .networks import ModelName
+from .overrides import overridden
+from .recipe import Recipe
 from .smplestx import SIZES, NetworkSize
 
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A training run."""
-
-    name: str
-    about: str
-    mixture: str
-    """Name of a mixture of ehps, or path of a YAML file."""
-    allow_missing: bool = False
-    """Train although the converted tree lacks some members of the mixture."""
-    compat: Literal["paper", "smplest-x", "smpler-x"] = "paper"
-    """What the papers say, or the released code with its quirks (``compat.py``) and its strategy "balance"."""
-    model: ModelName = "smplest-x"
-    """The network; its numbers are ``network``."""
-    network: NetworkSize = SIZES["h"]
-    vitpose: str | None = None
-    """File of ViTPose weights for the encoder."""
-    start_from: str | None = None
-    """Checkpoint, released or ours, whose weights training starts from."""
-    position_std: float = 0.02
-    """Deviation of the position embedding's random start. ViTPose's 0.02 is a thirtieth of what the pictures bring in:
-    without its weights a network sees for a long time what there is, but not where."""
-    batch_size: int = 256
-    """People a step, over all ranks and accumulated parts."""
-    accumulate: int = 1
-    """Parts that a batch is computed in."""
-    steps: int = 1000
-    lr: float = 1e-5
-    min_lr: float = 1e-6
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    clip: float | None = None
-    """Largest norm of the gradient."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    compile: bool = False
-    recompute_blocks: bool = False
-    """Recompute the encoder's blocks in the backward pass: a third more time, a fraction of the memory."""
-    ema: float | None = None
-    """Decay of a running mean of the weights, which the predictor then uses."""
-    augmentation: AugmentationRange = field(default_factory=AugmentationRange)
-    weights: LossWeights = field(default_factory=LossWeights)
-    seed: int = 2023
-    cpu_threads: int | None = None
-    """Threads of the arithmetic where a run is on the processor; None leaves the choice to torch."""
-    workers: int = 4
-    """Threads that read ahead, on each rank; 0 reads in the loop."""
-    prefetch: int = 4
-    """Batches read ahead."""
-    log_every: int = 100
-    save_every: int = 5000
-    keep: int = 2
-    """Checkpoints that stay on disk."""
-
-    def __post_init__(self) -> None:
-        positive = ("batch_size", "accumulate", "steps", "lr", "log_every", "save_every", "keep")
-        for name in positive:
-            if getattr(self, name) <= 0:
-                raise RecipeError(f"recipe {self.name}: {name} should be positive, found {getattr(self, name)}")
-        if self.batch_size % self.accumulate:
-            raise RecipeError(f"recipe {self.name}: accumulate={self.accumulate} does not divide batch_size")
-        if self.compat not in COMPAT:
-            raise UnknownNameError("compat mode", self.compat, COMPAT)
-        if self.vitpose and self.start_from:
-            raise RecipeError(f"recipe {self.name}: give vitpose or start_from, not both")
-
-
-# These change how fast a run goes or what it leaves behind, not what it computes.
-FREE_ON_RESUME = frozenset({"about", "workers", "prefetch", "log_every", "save_every", "keep", "compile"})
+MIXES = {5: "five", 10: "ten", 20: "twenty", 32: "thirty_two", 40: "forty"}
+SPECIALISTS = ("agora", "pw3d", "ubody", "egobody", "arctic", "dna_rendering")
 
 
 def demo() -> Recipe:
@@ -113,25 +44,77 @@ def demo() -> Recipe:
     )
 
 
-def smplestx_h() -> Recipe:
-    """Return SMPLest-X-H as released: 20 epochs of 7.5 million people at 256 a step.
+class Family(NamedTuple):
+    """What the published runs of a network have in common."""
 
-    The paper mixes forty sources, which are not listed in public; this begins with its five. Give the encoder's
-    weights: ``vitpose=vitpose_huge.pth``.
+    model: ModelName
+    title: str
+    epochs: int
+    mixes: tuple[int, ...]
+    batch_sizes: dict[str, int]
+
+
+SMPLER_X = Family("smpler-x", "SMPLer-X", 10, (5, 10, 20, 32), {"s": 512, "b": 512, "l": 512, "h": 256})
+# Only H was released; the smaller ones take its values.
+SMPLEST_X = Family("smplest-x", "SMPLest-X", 20, (5, 10, 20, 32, 40), dict.fromkeys("sblh", 256))
+
+
+def generalist(family: Family, size: str, num_sources: int) -> Recipe:
+    """Return the published training of a size on a mixture of 5, 10, 20, 32 or 40 sources.
+
+    Give the encoder's weights: ``vitpose=vitpose_huge.pth``.
     """
+    mixture, batch_size = MIXES[num_sources], family.batch_sizes[size]
     return Recipe(
-        name="smplestx_h",
-        about="SMPLest-X-H with the values of its release configuration.",
-        mixture="five",
-        network=SIZES["h"],
-        batch_size=256,
-        steps=20 * 29_297,
+        name=f"{family.model.replace('-', '')}_{size}{num_sources}",
+        about=f"{family.title}-{size.upper()} on {num_sources} sources, with the values of the release.",
+        mixture=mixture,
+        model=family.model,
+        network=SIZES[size],
+        batch_size=batch_size,
+        steps=_steps(mixture, family.epochs, batch_size),
         lr=1e-5,
         min_lr=1e-6,
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"demo": demo, "smplestx_h": smplestx_h}
+def specialist(target: str) -> Recipe:
+    """Return SMPLer-X's finetuning for one benchmark: five epochs on the target and the four sources nearest to it.
+
+    Start it from a generalist: ``ehps train finetune_agora --from CHECKPOINT``, whose network it takes.
+    """
+    mixture = f"finetune_{target}"
+    return Recipe(
+        name=mixture,
+        about=f"Makes a generalist a specialist for {target}, as SMPLer-X was finetuned.",
+        mixture=mixture,
+        model="smpler-x",
+        batch_size=256,
+        steps=_steps(mixture, 5, 256),
+        lr=1e-5,
+        min_lr=5e-7,
+    )
+
+
+def _steps(mixture: str, epochs: int, batch_size: int) -> int:
+    """Return the steps of some epochs of a mixture that says how long one is."""
+    people = load_mixture(mixture).epoch_length
+    assert people is not None, f"the mixture {mixture} does not say how long an epoch is"
+    return epochs * -(-people // batch_size)
+
+
+def _book() -> dict[str, Callable[[], Recipe]]:
+    """Return every recipe by name."""
+    book: dict[str, Callable[[], Recipe]] = {"demo": demo}
+    for family in (SMPLER_X, SMPLEST_X):
+        for size in SIZES:
+            for count in family.mixes:
+                make = partial(generalist, family, size, count)
+                book[f"{family.model.replace('-', '')}_{size}{count}"] = make
+    return book | {f"finetune_{target}": partial(specialist, target) for target in SPECIALISTS}
+
+
+RECIPES = _book()
 
 
 def recipe_names() -> list[str]:
@@ -144,93 +127,3 @@ def get_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
     return overridden(RECIPES[name](), overrides)
-
-
-def overridden(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
-    """Return a recipe changed by ``key=value`` pairs; dots reach inside (``augmentation.rotation=0``).
-
-    ``network`` also takes a size's letter. Unknown keys raise UnknownNameError, unfit values RecipeError.
-    """
-    changes: dict[str, Any] = {}
-    for pair in overrides:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise RecipeError(f"an override reads key=value, found {pair!r}")
-        name, _, inner = key.partition(".")
-        changes[name] = _value(changes.get(name, getattr(recipe, name, None)), name, inner, text)
-    return dataclasses.replace(recipe, **changes)
-
-
-def _value(current: Any, name: str, inner: str, text: str) -> Any:
-    """Return the new value of a field, or of the part of it that ``inner`` names."""
-    hints = typing.get_type_hints(Recipe)
-    if name not in hints:
-        raise UnknownNameError("recipe field", name, hints)
-    if not inner:
-        return _parsed(name, hints[name], text)
-    parts = typing.get_type_hints(hints[name]) if _is_group(hints[name]) else {}
-    if inner not in parts:
-        raise UnknownNameError(f"part of the recipe field {name}", inner, parts)
-    change = {inner: _parsed(f"{name}.{inner}", parts[inner], text)}
-    return current._replace(**change) if hints[name] is NetworkSize else dataclasses.replace(current, **change)
-
-
-def _is_group(hint: Any) -> bool:
-    """Return whether a type has named parts."""
-    return hint is NetworkSize or dataclasses.is_dataclass(hint)
-
-
-def _parsed(name: str, hint: Any, text: str) -> Any:
-    """Return text as a value of a type."""
-    if isinstance(hint, types.UnionType):
-        if text.lower() in ("none", "null"):
-            return None
-        hint = next(part for part in typing.get_args(hint) if part is not type(None))
-    if typing.get_origin(hint) is Literal:
-        if text not in typing.get_args(hint):
-            raise UnknownNameError(f"value of {name}", text, typing.get_args(hint))
-        return text
-    readers: dict[Any, Callable[[str], Any]] = {int: _whole, float: float, bool: _truth, str: str, NetworkSize: _size}
-    if hint not in readers:
-        raise RecipeError(f"{name} is changed part by part, as in {name}.{next(iter(typing.get_type_hints(hint)))}=...")
-    try:
-        return readers[hint](text)
-    except ValueError as error:
-        raise RecipeError(f"{name} should be of type {hint.__name__}, found {text!r}") from error
-
-
-def _whole(text: str) -> int:
-    """Return a whole number, also when written as 1e6."""
-    value = float(text.replace("_", ""))
-    if value != int(value):
-        raise ValueError(text)
-    return int(value)
-
-
-def _truth(text: str) -> bool:
-    """Return true or false."""
-    if text.lower() not in ("true", "false"):
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-def _size(text: str) -> NetworkSize:
-    """Return a network size by its letter."""
-    if text.lower() not in SIZES:
-        raise UnknownNameError("network size", text, SIZES)
-    return SIZES[text.lower()]
-
-
-def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as plain data."""
-    return dataclasses.asdict(recipe) | {"network": recipe.network._asdict()}
-
-
-def recipe_from_dict(stored: Mapping[str, Any]) -> Recipe:
-    """Return the recipe that ``recipe_to_dict`` wrote; fields that did not exist then have their defaults."""
-    groups = {"network": NetworkSize, "augmentation": AugmentationRange, "weights": LossWeights}
-    known = {f.name for f in dataclasses.fields(Recipe)}
-    unknown = sorted(set(stored) - known)
-    if unknown:
-        raise UnknownNameError("recipe field", unknown[0], known)
-    return Recipe(**{name: groups[name](**value) if name in groups else value for name, value in stored.items()})

@@ -16,10 +16,10 @@ import torch
 
 from .. import __version__
 from ..body.models import is_standin, model_fingerprint, require_model_dir
-from ..errors import RecipeError
+from ..errors import CheckpointError, RecipeError
 from .progress import Status
 from .ranks import Ranks
-from .recipes import FREE_ON_RESUME, Recipe, recipe_from_dict, recipe_to_dict
+from .recipe import FREE_ON_RESUME, Recipe, recipe_from_dict, recipe_to_dict
 
 CHECKPOINTS = "checkpoints"
 
@@ -100,6 +100,17 @@ def latest_checkpoint(run_dir: Path) -> Path | None:
     """Return the newest checkpoint of a run, None where there is none."""
     found = sorted((Path(run_dir) / CHECKPOINTS).glob("*.pt"))
     return found[-1] if found else None
+
+
+def checkpoint_of(path: Path | str) -> Path:
+    """Return a checkpoint's own path, or the newest checkpoint where the path is a run's folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    newest = latest_checkpoint(path)
+    if newest is None:
+        raise CheckpointError(path, "holds no checkpoint", "name a .pt file, or the folder that ehps train wrote")
+    return newest
 
 
 def step_of(checkpoint: Path) -> int:

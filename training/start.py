@@ -1,12 +1,18 @@
 """The network as a recipe begins with it."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 from torch import nn
 
-from .checkpoint import load_released, load_vitpose
-from .compat import quirks_named
+from ..errors import RecipeError
+from .checkpoint import load_checkpoint, load_released, load_vitpose, stored_network
+from .compat import COMPAT, quirks_named
 from .networks import Network, new_network_of
-from .recipes import Recipe
+from .optimiser import freeze
+from .recipe import Recipe
+from .run_record import checkpoint_of
 
 
 def random_network(recipe: Recipe, seed: int | None = None) -> Network:
@@ -15,6 +21,7 @@ def random_network(recipe: Recipe, seed: int | None = None) -> Network:
     quirks = quirks_named(recipe.compat)
     network = new_network_of(recipe.model, recipe.network, quirks, checkpoint_blocks=recipe.recompute_blocks)
     nn.init.trunc_normal_(network.encoder.pos_embed, std=recipe.position_std)
+    freeze(network, recipe.trains)
     return network
 
 
@@ -26,3 +33,17 @@ def new_network(recipe: Recipe) -> Network:
     if recipe.start_from:
         load_released(recipe.start_from, network)
     return network
+
+
+def started_from(recipe: Recipe, checkpoint: Path) -> Recipe:
+    """Return a recipe that finetunes a checkpoint, ours or released, or the newest of a run's folder.
+
+    It takes the network, its size and the switches that the weights were trained under from the file, because weights
+    that saw their input one way know no other. RecipeError where those switches have no name.
+    """
+    path = checkpoint_of(checkpoint)
+    stored = stored_network(load_checkpoint(path), path=path)
+    compat = next((name for name, quirks in COMPAT.items() if quirks == stored.quirks), None)
+    if compat is None:
+        raise RecipeError(f"{path} was trained under a choice of quirks of its own; finetune it in Python")
+    return replace(recipe, start_from=str(path), vitpose=None, model=stored.model, network=stored.size, compat=compat)

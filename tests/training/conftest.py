@@ -9,7 +9,7 @@ from ehps.shards.picture import encode_jpeg, encode_png, picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
 from ehps.shards.writer import UnitWriter
 from ehps.tests.raw import _people as people
-from ehps.training.recipes import Recipe
+from ehps.training.recipe import Recipe
 from ehps.training.smplestx import NetworkSize
 
 WIDTH, HEIGHT = 160, 200

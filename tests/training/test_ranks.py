@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 
 from ehps.training.loop import train
-from ehps.training.recipes import recipe_to_dict
+from ehps.training.recipe import recipe_to_dict
 
 SCRIPT = """
 import json, sys
 from pathlib import Path
 from ehps.training.loop import train
-from ehps.training.recipes import recipe_from_dict
+from ehps.training.recipe import recipe_from_dict
 recipe, out, shards, stop = sys.argv[1:]
 train(recipe_from_dict(json.loads(recipe)), Path(out), Path(shards), device="cpu", stop_after=int(stop))
 """

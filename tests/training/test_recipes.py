@@ -5,7 +5,10 @@ import json
 import pytest
 
 from ehps.errors import RecipeError, UnknownNameError
-from ehps.training.recipes import get_recipe, overridden, recipe_from_dict, recipe_names, recipe_to_dict
+from ehps.training.mixture_spec import load_mixture
+from ehps.training.overrides import overridden
+from ehps.training.recipe import recipe_from_dict, recipe_to_dict
+from ehps.training.recipes import get_recipe, recipe_names
 from ehps.training.smplestx import SIZES
 
 
@@ -16,8 +19,8 @@ def test_a_recipe_survives_json(name):
 
 
 def test_a_wrong_name_suggests_the_nearest():
-    with pytest.raises(UnknownNameError, match="did you mean smplestx_h"):
-        get_recipe("smplest_h")
+    with pytest.raises(UnknownNameError, match="did you mean smplestx_h40"):
+        get_recipe("smplest_h40")
 
 
 def test_overrides_are_read_by_the_types_of_their_fields():
@@ -66,8 +69,23 @@ def test_an_unfit_value_says_what_fits(pair, complaint):
 
 
 def test_the_paper_recipe_has_the_released_values():
-    recipe = get_recipe("smplestx_h")
+    recipe = get_recipe("smplestx_h40")
     assert recipe.steps == 20 * -(-7_500_000 // 256)
     assert (recipe.lr, recipe.min_lr, recipe.batch_size, recipe.weight_decay) == (1e-5, 1e-6, 256, 0.0)
     assert recipe.network == SIZES["h"]
     assert (recipe.weights.pose, recipe.weights.joints_root) == (10.0, 100.0)
+
+
+def test_the_published_runs_take_as_many_steps_as_published():
+    """SMPLer-X-H32: 17,579 a epoch; SMPLest-X-H: 29,297; finetuning: 3,907 (reference configurations)."""
+    assert get_recipe("smplerx_h32").steps == 10 * 17_579
+    assert get_recipe("smplestx_h40").steps == 20 * 29_297
+    assert get_recipe("finetune_ubody").steps == 5 * 3_907
+    assert get_recipe("smplerx_l5").steps == 10 * 1_465
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_s_mixture_exists_and_its_name_is_its_own(name):
+    recipe = get_recipe(name)
+    assert recipe.name == name
+    assert load_mixture(recipe.mixture).members
