@@ -86,8 +86,16 @@ def network_entries(network: nn.Module) -> dict[str, Any]:
         plain = getattr(plain, "module", None) or getattr(plain, "_orig_mod", None)
         if plain is None:
             raise ValueError(f"only SmplestX and SmplerX networks can be saved, found {type(network).__name__}")
-    config = {"model": model_name(plain), "size": plain.size._asdict(), "quirks": quirks_to_dict(plain.quirks)}
-    return {"network": dict(plain.state_dict()), "config": config}
+    return {"network": dict(plain.state_dict()), "config": network_config(plain)}
+
+
+def network_config(network: Network) -> dict[str, Any]:
+    """Return the entry ``config`` of a checkpoint: which network it holds."""
+    return {
+        "model": model_name(network),
+        "size": network.size._asdict(),
+        "quirks": quirks_to_dict(network.quirks),
+    }
 
 
 def network_from_state(

@@ -17,18 +17,17 @@ from torch import Tensor, nn
 from ..errors import RecipeError
 from ..shards.reader import PeopleIndex
 from .batches import Batch, float_images
-from .checkpoint import load_checkpoint, network_entries, save_checkpoint
 from .compat import PAPER, quirks_named
 from .finite import FiniteGuard
 from .losses import compute_losses, mean_losses
 from .mixture import MixedPeople, load_mixture, mix
-from .networks import Network
-from .optimiser import new_optimiser, parameter_groups, set_learning_rate
+from .optimiser import new_optimiser, set_learning_rate, trained_by
 from .outputs import BodyLayer, body_outputs
 from .progress import Status, Window
-from .ranks import averaging, join_ranks, leave_ranks, wrapped
+from .ranks import Ranks, averaging, join_ranks, leave_ranks, wrapped
 from .recipe import Recipe, recipe_to_dict
 from .run_record import RunFolder, run_facts
+from .run_state import CheckpointWriter, RunningMean, RunState, whole
 from .samples import SampleSettings
 from .sheet import write_first_batch
 from .smplx_layer import load_body_layer
@@ -53,13 +52,11 @@ def train(
     raises RecipeError with the step and the people of its batch.
     """
     ranks = join_ranks(device, recipe.cpu_threads)
-    quirks = quirks_named(recipe.compat)
-    mixture = load_mixture(recipe.mixture)
     people = mix(
-        mixture,
+        load_mixture(recipe.mixture),
         shards,
         total=recipe.steps * recipe.batch_size,
-        released_balance=quirks != PAPER,
+        released_balance=quirks_named(recipe.compat) != PAPER,
         allow_missing=recipe.allow_missing,
     )
     run = RunFolder(out_dir, is_writer=ranks.rank == 0)
@@ -67,28 +64,15 @@ def train(
 
     network = (new_network(recipe) if newest is None else random_network(recipe)).to(ranks.device).train()
     body = load_body_layer(mesh=False).to(ranks.device)
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = parameter_groups(network, recipe.layer_decay)
-    optimiser = new_optimiser(groups, recipe.lr, recipe.weight_decay, fused=ranks.is_cuda)
-    average = {n: p.detach().clone() for n, p in network.named_parameters() if p.requires_grad} if recipe.ema else {}
-    first = 0 if newest is None else restore(newest, network, optimiser, average)
-    model = wrapped(network, ranks, compiles=recipe.compile)
+    model = wrapped(network, ranks, compiles=recipe.compile, parallel=recipe.parallel)
+    optimiser = new_optimiser(network, recipe.lr, recipe.weight_decay, recipe.layer_decay, fused=ranks.is_cuda)
+    mean = RunningMean(network, recipe.ema)
+    state = RunState(network, optimiser, mean)
+    first = 0 if newest is None else state.restore(newest)
 
-    part_size = recipe.batch_size // recipe.accumulate
-    require_people(recipe, part_size, ranks.world_size)
-    stream = Stream(
-        people,
-        PeopleIndex.open(shards).load,
-        SampleSettings(seed=recipe.seed, ranges=recipe.augmentation, quirks=quirks),
-        batch_size=part_size,
-        rank=ranks.rank,
-        world_size=ranks.world_size,
-        workers=recipe.workers,
-        prefetch=recipe.prefetch,
-        position=first * recipe.batch_size,
-        pinned=ranks.is_cuda,
-    )
+    stream = open_stream(recipe, people, shards, ranks, first)
     batches, window, guard = iter(stream), Window(ranks.device_name, ranks.world_size), FiniteGuard()
+    writer = CheckpointWriter(run, recipe.keep)
     last = min(recipe.steps, stop_after or recipe.steps)
     for step in range(first, last):
         set_learning_rate(optimiser, learning_rate(recipe, step))
@@ -102,14 +86,14 @@ def train(
                 total = torch.stack(list(losses.values())).sum()
                 guard.watch("loss", total, step, batch.keys)
                 # Ranks may have one person more or less; gradients are averaged over ranks, and should be over people.
-                share = len(batch.keys) * ranks.world_size / part_size
+                share = len(batch.keys) * ranks.world_size / stream.batch_size
                 (total * (share / recipe.accumulate)).backward()
             window.add(losses, batch, share)
-        norm = torch.nn.utils.clip_grad_norm_(trained, recipe.clip or math.inf)
+        norm = whole(torch.nn.utils.clip_grad_norm_(trained_by(optimiser), recipe.clip or math.inf))
         guard.watch("gradient", norm, step, batch.keys)  # pyright: ignore[reportPossiblyUnboundVariable] a batch has parts
         optimiser.step()
         optimiser.zero_grad()
-        update_average(average, network, recipe.ema)
+        mean.update()
 
         done = step + 1
         saves = done % recipe.save_every == 0 or done == last
@@ -119,21 +103,36 @@ def train(
             run.report(status)
             if report and ranks.rank == 0:
                 report(status)
-        if saves and ranks.rank == 0:
-            save_checkpoint(run.checkpoint_path(done), state_of(network, optimiser, average, done, recipe, people))
-            run.prune(recipe.keep)
+        if saves:
+            gathered = state.gathered()
+            if ranks.rank == 0:
+                writer.write(done, gathered | run_entries(done, recipe, people))
+    writer.close()
     run.close()
     leave_ranks(ranks)
     return run.checkpoint_path(max(first, last))
 
 
-def require_people(recipe: Recipe, part_size: int, world_size: int) -> None:
-    """Raise RecipeError where a rank would have nobody to train on."""
-    if part_size < world_size:
+def open_stream(recipe: Recipe, people: MixedPeople, shards: Path, ranks: Ranks, first_step: int) -> Stream:
+    """Return this rank's stream of parts of batches; RecipeError where a rank would have nobody to train on."""
+    part_size = recipe.batch_size // recipe.accumulate
+    if part_size < ranks.world_size:
         raise RecipeError(
-            f"recipe {recipe.name}: {part_size} people a part of a step do not go round {world_size} ranks; "
+            f"recipe {recipe.name}: {part_size} people a part of a step do not go round {ranks.world_size} ranks; "
             "raise batch_size or lower accumulate"
         )
+    return Stream(
+        people,
+        PeopleIndex.open(shards).load,
+        SampleSettings(seed=recipe.seed, ranges=recipe.augmentation, quirks=quirks_named(recipe.compat)),
+        batch_size=part_size,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        workers=recipe.workers,
+        prefetch=recipe.prefetch,
+        position=first_step * recipe.batch_size,
+        pinned=ranks.is_cuda,
+    )
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -170,39 +169,6 @@ def depth_draws_of(batch: Batch, recipe: Recipe) -> Tensor | None:
     return draws.to(batch.crops.device, non_blocking=True)
 
 
-def update_average(average: dict[str, Tensor], network: nn.Module, decay: float | None) -> None:
-    """Move the running mean of the weights towards the weights."""
-    if decay is not None:
-        with torch.no_grad():
-            for name, parameter in network.named_parameters():
-                if name in average:
-                    average[name].lerp_(parameter, 1 - decay)
-
-
-def state_of(
-    network: Network,
-    optimiser: torch.optim.Optimizer,
-    average: dict[str, Tensor],
-    step: int,
-    recipe: Recipe,
-    people: MixedPeople,
-) -> dict[str, Any]:
-    """Return everything that a run needs to continue, and a predictor to begin."""
-    return {
-        **network_entries(network),
-        "optimizer": optimiser.state_dict(),
-        "ema": average,
-        "step": step,
-        "recipe": recipe_to_dict(recipe),
-        "trained_on": list(people.datasets),
-    }
-
-
-def restore(path: Path, network: Network, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:
-    """Load a state into network, optimiser and running mean; return the number of steps done."""
-    state = load_checkpoint(path)
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimizer"])
-    for name, values in state["ema"].items():
-        average[name].copy_(values)
-    return state["step"]
+def run_entries(step: int, recipe: Recipe, people: MixedPeople) -> dict[str, Any]:
+    """Return the entries of a checkpoint that tell where the run is, and what a predictor says of itself."""
+    return {"step": step, "recipe": recipe_to_dict(recipe), "trained_on": list(people.datasets)}

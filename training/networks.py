@@ -27,7 +27,7 @@ def new_network_of(
 
 def model_name(network: Network) -> ModelName:
     """Return what a network is called."""
-    return next(name for name, kind in NETWORKS.items() if type(network) is kind)
+    return next(name for name, kind in NETWORKS.items() if isinstance(network, kind))
 
 
 def model_of_keys(keys: Iterable[str]) -> ModelName | None:

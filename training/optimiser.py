@@ -51,9 +51,16 @@ def _steps_below_heads(name: str, depth: int) -> int:
     return depth + 1 if re.search(r"\bencoder\.(patch_embed|pos_embed|task_tokens)", name) else 0
 
 
-def new_optimiser(groups: list[dict[str, Any]], lr: float, weight_decay: float, *, fused: bool) -> torch.optim.AdamW:
+def new_optimiser(
+    network: nn.Module, lr: float, weight_decay: float, layer_decay: float, *, fused: bool
+) -> torch.optim.AdamW:
     """Return the optimiser of a run; without weight decay it is the Adam of the papers."""
-    return torch.optim.AdamW(groups, lr, weight_decay=weight_decay, fused=fused)
+    return torch.optim.AdamW(parameter_groups(network, layer_decay), lr, weight_decay=weight_decay, fused=fused)
+
+
+def trained_by(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return every parameter that an optimiser moves."""
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:

@@ -2,11 +2,14 @@
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -56,18 +59,32 @@ def leave_ranks(ranks: Ranks) -> None:
         torch.distributed.destroy_process_group()
 
 
-def wrapped(network: nn.Module, ranks: Ranks, *, compiles: bool) -> nn.Module:
-    """Return the network, compiled where asked for, whose gradients are averaged over the ranks."""
+def wrapped(network: nn.Module, ranks: Ranks, *, compiles: bool, parallel: Literal["ddp", "fsdp"]) -> nn.Module:
+    """Return the network, compiled where asked for, whose gradients are averaged over the ranks.
+
+    "fsdp" divides the weights themselves over the ranks, block by block, which changes the network in place.
+    """
+    if parallel == "fsdp" and ranks.world_size > 1:
+        mesh = init_device_mesh(ranks.device.type, (ranks.world_size,))
+        for block in network.get_submodule("encoder.blocks").children():
+            fully_shard(block, mesh=mesh)
+        fully_shard(network, mesh=mesh)
     if compiles:
         network.compile()
-    if ranks.world_size == 1:
+    if ranks.world_size == 1 or parallel == "fsdp":
         return network
     return DistributedDataParallel(network, [ranks.device] if ranks.is_cuda else None)
 
 
-def averaging(model: nn.Module, *, now: bool) -> AbstractContextManager[None]:
-    """Return the context of a backward pass after which gradients are averaged over the ranks, or not yet."""
-    return nullcontext() if now or not isinstance(model, DistributedDataParallel) else model.no_sync()
+@contextmanager
+def averaging(model: nn.Module, *, now: bool) -> Iterator[None]:
+    """Inside, a backward pass averages gradients over the ranks, or leaves that to a later one."""
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(now)
+        yield
+    else:
+        with nullcontext() if now or not isinstance(model, DistributedDataParallel) else model.no_sync():
+            yield
 
 
 def mean_over_ranks(values: Tensor) -> Tensor:

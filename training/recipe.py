@@ -53,6 +53,8 @@ class Recipe:
     """Largest norm of the gradient."""
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """Of several ranks: each has the whole network, or a share of its weights and gradients (FSDP2)."""
     recompute_blocks: bool = False
     """Recompute the encoder's blocks in the backward pass: a third more time, a fraction of the memory."""
     ema: float | None = None
@@ -85,7 +87,7 @@ class Recipe:
 
 
 # These change how fast a run goes or what it leaves behind, not what it computes.
-FREE_ON_RESUME = frozenset({"about", "workers", "prefetch", "log_every", "save_every", "keep", "compile"})
+FREE_ON_RESUME = frozenset({"about", "workers", "prefetch", "log_every", "save_every", "keep", "compile", "parallel"})
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:

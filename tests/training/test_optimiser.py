@@ -39,7 +39,7 @@ def test_heads_are_what_is_neither_encoder_nor_neck(network):
 
 
 def test_rates_fall_from_the_heads_to_the_patches(network):
-    optimiser = new_optimiser(parameter_groups(network, 0.5), 1.0, 0.0, fused=False)
+    optimiser = new_optimiser(network, 1.0, 0.0, 0.5, fused=False)
     set_learning_rate(optimiser, 0.8)
     rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
     found = {name: rates[id(p)] for name, p in network.named_parameters() if p.requires_grad}
@@ -55,13 +55,13 @@ def test_without_decay_all_have_one_rate(network):
     (group,) = parameter_groups(network, 1.0)
     assert group["factor"] == 1.0
     assert len(group["params"]) == len(trained(network))
-    optimiser = new_optimiser([group], 1.0, 0.0, fused=False)
+    optimiser = new_optimiser(network, 1.0, 0.0, 1.0, fused=False)
     set_learning_rate(optimiser, 1e-5)
     assert [group["lr"] for group in optimiser.param_groups] == [1e-5]
 
 
 def test_a_rate_of_its_own_moves_a_group_that_far(network):
-    optimiser = new_optimiser(parameter_groups(network, 0.1), 1.0, 0.0, fused=False)
+    optimiser = new_optimiser(network, 1.0, 0.0, 0.1, fused=False)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)

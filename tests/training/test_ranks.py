@@ -36,12 +36,15 @@ def reports(run_dir):
     return [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
 
 
-def test_ranks_of_unequal_parts_continue_the_run_of_one(recipe, converted, tmp_path):
+@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+def test_ranks_of_unequal_parts_continue_the_run_of_one(recipe, converted, tmp_path, parallel):
     """Five people a step on two ranks: three here, two there; stochastic depth and augmentation are on."""
     recipe = replace(recipe, batch_size=5, steps=5)
     train(recipe, tmp_path / "one", converted, device="cpu")
     train(recipe, tmp_path / "changing", converted, device="cpu", stop_after=2)
-    train_on(2, recipe, tmp_path / "changing", converted, recipe.steps, tmp_path)
+    divided = replace(recipe, parallel=parallel)
+    train_on(2, divided, tmp_path / "changing", converted, 4, tmp_path)
+    train(recipe, tmp_path / "changing", converted, device="cpu")
     alone, changing = reports(tmp_path / "one"), reports(tmp_path / "changing")
     assert [one["step"] for one in changing] == [one["step"] for one in alone]
     for one, two in zip(alone, changing, strict=True):
