@@ -6,7 +6,7 @@ pitfalls. Code never repeats a fact that a card can hold.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,8 +15,15 @@ from .errors import CardError, UnknownNameError
 
 DATASETS_DIR = Path(__file__).resolve().parent / "datasets"
 
+FORTY_PATH = DATASETS_DIR / "the_forty.yaml"
+
 Origin = Literal["measured", "fitted", "pseudo", "synthetic"]
 Split = Literal["train", "val", "test"]
+Kind = Literal["synthetic", "mocap", "pseudo", "scan"]
+Mix = Literal[5, 10, 20, 32, 40]  # a mixture of the SMPLer-X and SMPLest-X papers, by its number of sources
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -80,6 +87,7 @@ class Checks(_Strict):
     max_reject: float = 0.01  # share of people; a conversion above it fails at its end
     max_reprojection_px: float | None = None  # median over the keypoints of a person; None: measured, never rejected
     max_joint_error_mm: float | None = None  # against the source's own 3D joints
+    may_be_behind_camera: bool = False  # in part: the labelled person wears the camera
 
 
 class UncertainFact(_Strict):
@@ -95,7 +103,7 @@ class Card(_Strict):
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     name: str
     summary: str
-    kind: Literal["synthetic", "mocap", "pseudo", "scan"]
+    kind: Kind
     year: int
     home: str
     citation: str
@@ -104,7 +112,7 @@ class Card(_Strict):
     images: Images
     conventions: Conventions
     splits: list[Split]
-    paper_mix: Literal[5, 10, 20, 32, 40] | None = None  # smallest mixture of the SMPLer-X/SMPLest-X papers with it
+    paper_mix: Mix | None = None  # smallest mixture of the papers with it
     stride: int = 1  # every n-th person in the papers' training
     raw: Raw
     checks: Checks = Checks()
@@ -129,14 +137,45 @@ def load_card(dataset: str) -> Card:
 
 def parse_card(path: Path) -> Card:
     """Return the card in a YAML file; CardError names the first field that is wrong."""
+    card = _parsed(path, Card)
+    if card.id != path.parent.name:
+        raise CardError(path, f"id is {card.id!r}, but the folder is called {path.parent.name!r}")
+    return card
+
+
+class PaperSource(_Strict):
+    """One of the forty sources of the SMPLest-X paper, with or without a card."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str
+    kind: Kind
+    mix: Mix  # the smallest with it
+    membership: Literal["certain", "inferred"]
+    instances: int | None = None  # people labelled for training, before strides
+    count: Literal["high", "medium", "low"] | None = None  # how sure ``instances`` is
+
+
+class TheForty(_Strict):
+    """The forty sources, and where they were read."""
+
+    sources: list[str]
+    members: list[PaperSource]
+
+
+@lru_cache(maxsize=1)
+def the_forty() -> dict[str, PaperSource]:
+    """Return the forty sources of the paper by their ids, those of the smallest mixture first."""
+    return {member.id: member for member in _parsed(FORTY_PATH, TheForty).members}
+
+
+def _parsed(path: Path, model: type[Model]) -> Model:
+    """Return the facts in a YAML file; CardError names the first field that is wrong."""
     try:
-        card = Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return model.model_validate(content)
     except yaml.YAMLError as error:
         raise CardError(path, f"not valid YAML ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CardError(path, f"{where}: {first['msg']} ({error.error_count()} problem(s) in all)") from error
-    if card.id != path.parent.name:
-        raise CardError(path, f"id is {card.id!r}, but the folder is called {path.parent.name!r}")
-    return card

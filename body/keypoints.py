@@ -71,9 +71,13 @@ def _interhand(side: str) -> tuple[str, ...]:
     return (*(f"{side}_{f}{end}" for f in fingers for end in ("", "_3", "_2", "_1")), f"{side}_wrist")
 
 
+_COCO_WHOLEBODY = _COCO_17 + _COCO_FEET + _FACE_68 + _hand("left") + _hand("right")
+
 CONVENTIONS: dict[str, tuple[str, ...]] = {
     "coco_17": _COCO_17,
-    "coco_wholebody": _COCO_17 + _COCO_FEET + _FACE_68 + _hand("left") + _hand("right"),
+    "coco_wholebody": _COCO_WHOLEBODY,
+    # COCO-WholeBody in the order of HumanData, which has no roots of hands: what MMHuman3D keeps of such detections.
+    "wholebody_131": tuple(name for name in HUMAN_DATA_JOINTS if name in _COCO_WHOLEBODY),
     # 25 body, 21 left hand, 21 right hand, 70 face (68 and the two pupils)
     "openpose_137": _OPENPOSE_25
     + _hand("left")
@@ -90,6 +94,21 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     # One right hand, thumb to pinky, base to tip, as FreiHAND and many hand sets after it write it; MANO's own order
     # (index, middle, pinky, ring, thumb, tips last) is another.
     "right_hand_21": ("right_wrist", *finger_chain("right")),
+    # Human3.6M as its users parse it: the right leg comes first (other tools number the left leg first).
+    "h36m_17": ("pelvis_extra", "right_hip_extra", "right_knee", "right_ankle")
+    + ("left_hip_extra", "left_knee", "left_ankle", "spine_extra", "neck_extra", "head_extra", "headtop")
+    + ("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
+    # IMAR's studios (Fit3D, CHI3D, HumanSC3D): Human3.6M's points, but the left leg first, then two for each foot and
+    # hand, whose names the owner does not give.
+    "imar_25": ("pelvis_extra", "left_hip_extra", "left_knee", "left_ankle")
+    + ("right_hip_extra", "right_knee", "right_ankle", "spine_extra", "neck_extra", "head_extra", "headtop")
+    + ("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist")
+    + tuple(f"{side}_{end}_{n}" for end in ("foot", "hand") for side in ("left", "right") for n in (1, 2)),
+    # The 24 points of SPIN and EFT: LSP's 14, then points of MPII, Human3.6M and COCO.
+    "spin_24": ("right_ankle", "right_knee", "right_hip_extra", "left_hip_extra", "left_knee", "left_ankle")
+    + ("right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist")
+    + ("neck_extra", "headtop", "pelvis_extra", "thorax_extra", "spine_extra", "jaw_extra", "head_extra")
+    + ("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
     "smplx_127": SMPLX_JOINTS[:127],
     "smplx_144": SMPLX_JOINTS,
     "human_data": HUMAN_DATA_JOINTS,

@@ -313,10 +313,14 @@ def _load(model_dir: Path, kind: str, gender: str, num_betas: int) -> PosingMode
     path = model_path(model_dir, kind, gender)
     data = read_model_file(path)
     directions = np.asarray(data["shapedirs"], np.float64)
+    shapes = _num_shapes(kind, directions.shape[2])
+    if num_betas > shapes:
+        raise BodyModelError(
+            f"{path} holds {shapes} shape components, but there are people with {num_betas} betas: download a release "
+            "that holds more (SMPL-X 1.1 holds 300)"
+        )
     if kind == "smplx":
-        full = directions.shape[2] >= _NUM_SHAPE + _NUM_EXPRESSION
-        start = _NUM_SHAPE if full else 10
-        directions = np.concatenate([directions[:, :, :num_betas], directions[:, :, start : start + 10]], axis=2)
+        directions = np.concatenate([directions[:, :, :num_betas], directions[:, :, shapes : shapes + 10]], axis=2)
     else:
         directions = directions[:, :, :num_betas]
     parents = (-1, *(int(p) for p in np.asarray(data["kintree_table"])[0, 1:]))
@@ -335,6 +339,13 @@ def _load(model_dir: Path, kind: str, gender: str, num_betas: int) -> PosingMode
         picks=_vertex_picks(kind),
         landmarks=_landmark_tables(data, triangles) if kind == "smplx" else None,
     )
+
+
+def _num_shapes(kind: str, columns: int) -> int:
+    """Return how many columns of shapedirs are shapes; those after them are expressions, which only SMPL-X has."""
+    if kind != "smplx":
+        return columns
+    return _NUM_SHAPE if columns >= _NUM_SHAPE + _NUM_EXPRESSION else 10
 
 
 @lru_cache(maxsize=16)

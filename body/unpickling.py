@@ -81,10 +81,20 @@ def _chumpy_values(value: _ChumpyArray, path: Path) -> np.ndarray:
     raise UnsafePickleError(path, f"a chumpy object with the fields {sorted(state)}")
 
 
+class _Dropped:
+    """Stands in for what the caller does without; nothing is imported, called or kept."""
+
+    def __init__(self, *_args: object) -> None: ...
+
+    def __setstate__(self, _state: object) -> None: ...
+
+
 def _plain(value: Any, path: Path) -> Any:
-    """Return value with every chumpy object inside its containers replaced by a numpy array."""
+    """Return value with every chumpy object in its containers replaced by an array, and what was dropped by None."""
     if isinstance(value, _ChumpyArray):
         return _chumpy_values(value, path)
+    if isinstance(value, _Dropped):
+        return None
     if isinstance(value, dict):
         return {key: _plain(item, path) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -95,21 +105,28 @@ def _plain(value: Any, path: Path) -> Any:
 class _Unpickler(pickle.Unpickler):
     """An unpickler that finds only data types."""
 
-    def __init__(self, file: io.BufferedIOBase, path: Path, encoding: str) -> None:
+    def __init__(
+        self, file: io.BufferedIOBase, path: Path, encoding: str, dropped: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(file, encoding=encoding)
-        self._path = path
+        self._path, self._dropped = path, dropped
 
     def find_class(self, module: str, name: str) -> Any:
         """Return a data type by name, or refuse."""
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
-        if module.split(".")[0] == "chumpy":
-            return _ChumpyArray
-        allowed = _ALLOWED.get(module, frozenset()) | _PANDAS.get(module, frozenset())
-        if module in _SPARSE_MODULES:
-            module, allowed = "scipy.sparse", _SPARSE_NAMES
-        if name not in allowed:
-            raise UnsafePickleError(self._path, f"{module}.{name}")
-        return _find(module, name)
+        return _Dropped if f"{module}.{name}" in self._dropped else plain_type(self._path, module, name)
+
+
+def plain_type(path: Path, module: str, name: str) -> Any:
+    """Return the data type that a pickle calls by this name; UnsafePickleError for what could run code."""
+    module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+    if module.split(".")[0] == "chumpy":
+        return _ChumpyArray
+    allowed = _ALLOWED.get(module, frozenset()) | _PANDAS.get(module, frozenset())
+    if module in _SPARSE_MODULES:
+        module, allowed = "scipy.sparse", _SPARSE_NAMES
+    if name not in allowed:
+        raise UnsafePickleError(path, f"{module}.{name}")
+    return _find(module, name)
 
 
 def _find(module: str, name: str) -> Callable[..., Any]:
@@ -128,15 +145,34 @@ def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def load_pickle(path: Path, *, encoding: str = "latin1") -> Any:
+def load_pickle(path: Path, *, encoding: str = "latin1", dropped: frozenset[str] = frozenset()) -> Any:
     """Return the data of a pickle file; chumpy arrays become numpy arrays.
 
-    A file that is not a pickle raises RawFileError; one that wants to run code raises UnsafePickleError.
+    ``dropped`` names (``module.name``) what the caller does without: it becomes None, and neither it nor its library is
+    ever touched. A file that is not a pickle raises RawFileError; one that wants to run code raises UnsafePickleError.
     """
-    path = Path(path)
+    return _read(Path(path), lambda file: _Unpickler(file, path, encoding, dropped).load())
+
+
+def load_npy_object(path: Path) -> Any:
+    """Return what ``np.save`` pickled into a .npy file, such as a dictionary of arrays; errors as ``load_pickle``."""
+
+    def unpickled(file: io.BufferedIOBase) -> Any:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if dtype.kind != "O" or shape != ():
+            raise ValueError(f"one pickled object was expected, the file holds an array {shape} of {dtype}")
+        return _Unpickler(file, path, "latin1").load().item()
+
+    return _read(Path(path), unpickled)
+
+
+def _read(path: Path, read: Callable[[io.BufferedIOBase], Any]) -> Any:
+    """Return the plain data that ``read`` makes of a file; RawFileError when it cannot be read."""
     try:
         with path.open("rb") as file:
-            value = _Unpickler(file, path, encoding).load()
+            value = read(file)
     except FileNotFoundError as error:
         raise RawFileError(path, "no such file") from error
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, ValueError) as error:

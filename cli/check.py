@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from .options import JsonOption, RawOption, SetOption, SplitOption, key_values
-from .output import emit_json, note
+from .output import emit_json, emit_table
 
 
 def check_raw(
@@ -25,7 +25,11 @@ def check_raw(
     report = check(dataset, raw, split, limit=limit, options=key_values(options))
     if as_json:
         emit_json([report.to_json()])
-    else:
-        typer.echo(report.describe())
-    if report.warnings:
-        note(f"{len(report.warnings)} warning(s); see above")
+        return
+    for title, rows in report.tables():
+        typer.secho(title, bold=True)
+        emit_table(rows)
+        typer.echo()
+    for text in report.warnings:
+        typer.echo(f"warning: {text}")
+    typer.echo(f"{len(report.warnings)} warning(s)" if report.warnings else "no warnings")

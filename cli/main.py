@@ -8,6 +8,7 @@ import typer
 from .. import __version__
 from ..errors import EhpsError
 from . import (
+    add,
     bench,
     card,
     catalog,
@@ -17,6 +18,7 @@ from . import (
     demo,
     diff,
     doctor,
+    export,
     gc,
     leakage,
     list_,
@@ -40,7 +42,9 @@ Examples:
   ehps sql --catalog DATA "select dataset, count(*) from people group by 1"
   ehps train demo --catalog DATA --out RUN   train on a mixture
   ehps bench RUN --catalog DATA --out RESULTS
+  ehps score --predictions pred.npz --protocol ehf --catalog DATA --model mine
   ehps demo                                  all of it, on built-in data
+  ehps add dancefloor                        the files of a new source, to fill in
 """
 
 app = typer.Typer(
@@ -73,6 +77,7 @@ def _root(
 
 app.command("list")(list_.list_datasets)
 app.command("card")(card.show_card)
+app.command("add")(add.add_source)
 app.command("check")(check.check_raw)
 app.command("convert")(convert.convert_raw)
 app.command("repack")(repack.repack_people)
@@ -84,6 +89,7 @@ app.command("stats")(stats.write_stats)
 app.command("diff")(diff.diff_trees)
 app.command("leakage")(leakage.find_shared_pictures)
 app.add_typer(mix.app, name="mix")
+app.add_typer(export.app, name="export")
 app.command("preview")(preview.preview_people)
 app.command("train")(train.train_recipe)
 app.command("bench")(bench.run_benchmark)

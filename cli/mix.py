@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import CatalogOption, JsonOption
+from .options import DataOption, JsonOption, ShardsOption
 from .output import emit_json, emit_table, note
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..training.mixture_plan import MemberPlan, MixturePlan
     from ..training.samples import SampleSettings
     from ..training.shuffle_quality import ShuffleQuality
+    from ..training.stream_bench import Rates
 
 app = typer.Typer(help="Plan, measure and look at training mixtures.", no_args_is_help=True)
 SizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height of a crop, px.")]
@@ -38,22 +39,28 @@ def list_mixtures(as_json: JsonOption = False) -> None:
 @app.command("plan")
 def plan_mixture(
     mixture: MixtureArgument,
-    catalog: CatalogOption,
+    data: DataOption,
     epochs: EpochsOption = 1,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="People a step, over all ranks.")] = 256,
     against: Annotated[
         list[str] | None,
         typer.Option("--against", metavar="BENCHMARK", help="Protocol or DATASET[:SPLIT] to look for leakage from."),
     ] = None,
+    shards: ShardsOption = None,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads that decode.")] = 2,
+    size: SizeOption = "192x256",
+    tries_rate: Annotated[bool, typer.Option("--rate/--no-rate", help="Read for a second to expect a rate.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a mixture will show: people, shares, coverage, labels, bytes, shuffle quality, licences, leakage.
+    """Show what a mixture will show: people, shares, labels, bytes, rate, shuffle quality, licences, leakage.
 
     Example: ehps mix plan five --catalog DATA --epochs 10 --against ehf
     """
+    from ..shards.mirror import local_catalog
     from ..training.mixture_plan import plan
     from ..training.mixture_spec import load_mixture
 
+    catalog = local_catalog(data)
     planned = plan(load_mixture(mixture), catalog, epochs=epochs, batch_size=batch_size)
     problems = list(planned.problems)
     if against:
@@ -61,8 +68,12 @@ def plan_mixture(
 
         sources = sorted({source for member in planned.members for source in member.sources if not member.is_missing})
         problems += mixture_leakage(sources, [_benchmark(name) for name in against], catalog)
-    _emit_json(planned, problems) if as_json else _emit_tables(planned, batch_size)
+    rate = _expected(mixture, catalog, shards, epochs, threads, size) if tries_rate and planned.quality else None
+    _emit_json(planned, problems, rate) if as_json else _emit_tables(planned, batch_size)
     note(f"one epoch is {planned.epoch_length:,} people" + (f", planned are {epochs}" if epochs > 1 else ""))
+    if rate:
+        hours = planned.epoch_length / rate / 3600
+        note(f"estimate: {rate:,.0f} people/s with {threads} threads to {size} here, so {hours:.2g} h an epoch")
     if planned.length is not None:
         note(f"the order ends after {planned.length:,} people")
     for problem in problems:
@@ -72,7 +83,7 @@ def plan_mixture(
 @app.command("bench")
 def bench_mixture(
     mixture: MixtureArgument,
-    catalog: CatalogOption,
+    data: DataOption,
     people: Annotated[int, typer.Option("--people", "-n", min=1, help="People that are read, each time.")] = 512,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="People a batch.")] = 64,
     threads: Annotated[
@@ -80,26 +91,29 @@ def bench_mixture(
     ] = None,
     size: SizeOption = "192x256",
     allow_missing: MissingOption = False,
+    shards: ShardsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast a mixture streams on this machine, stage by stage, and say what limits it.
 
-    Example: ehps mix bench five --catalog DATA --threads 2 --threads 4
+    Example: ehps mix bench five --catalog s3://bucket/converted --threads 2 --threads 4
     """
     import cv2
 
+    from ..shards.mirror import local_catalog
     from ..shards.reader import PeopleIndex
     from ..training.stream_bench import STAGES, measure
 
+    catalog = local_catalog(data)
     cv2.setNumThreads(1)  # as in training, where each thread cuts a person of its own
     mixed, settings = _mixed(mixture, catalog, allow_missing), _settings(size)
     counts = tuple(sorted({0, 1, *(threads or [2])}))
-    found = measure(
-        mixed, PeopleIndex.open(catalog).load, settings, count=people, batch_size=batch_size, threads=counts
-    )
+    load = PeopleIndex.open(catalog, shards=shards).load
+    found = measure(mixed, load, settings, count=people, batch_size=batch_size, threads=counts)
     if as_json:
         stages = {stage.name: vars(stage) for stage in found.stages}
-        emit_json([vars(found) | {"stages": stages}])
+        reading = {number: vars(ahead) for number, ahead in found.reading.items()}
+        emit_json([vars(found) | {"stages": stages, "reading": reading}])
         return
     total = sum(stage.milliseconds for stage in found.stages)
     rows = [
@@ -114,14 +128,23 @@ def bench_mixture(
     ]
     emit_table(rows, title=f"One thread, {found.people:,} people of {found.bytes_per_person / 1e3:.0f} kB")
     typer.echo()
-    emit_table([{"threads": number, "people/s": rate} for number, rate in found.by_threads.items()])
+    emit_table([_rate_row(found, number) for number in found.by_threads])
     note(f"the first batch took {found.first_batch_s:.2f} s; the limit is {found.limit}")
+
+
+def _rate_row(found: "Rates", number: int) -> dict:
+    """Return the row of a number of threads in the table of rates."""
+    row, ahead = {"threads": number, "people/s": found.by_threads[number]}, found.reading.get(number)
+    if not found.reading:
+        return row
+    numbers = (None,) * 4 if ahead is None else (ahead.mb_per_s, ahead.mb_per_run, ahead.used, ahead.waited)
+    return row | dict(zip(("MB/s read", "MB a run", "used", "waited"), numbers, strict=True))
 
 
 @app.command("preview")
 def preview_mixture(
     mixture: MixtureArgument,
-    catalog: CatalogOption,
+    data: DataOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")] = Path("batch.png"),
     people: Annotated[int, typer.Option("--people", "-n", min=1, max=24, help="How many.")] = 24,
     position: Annotated[int, typer.Option("--position", min=0, help="Where in the training order.")] = 0,
@@ -129,6 +152,7 @@ def preview_mixture(
     seed: Annotated[int, typer.Option("--seed", help="Of the augmentation.")] = 0,
     size: SizeOption = "192x256",
     allow_missing: MissingOption = False,
+    shards: ShardsOption = None,
 ) -> None:
     """Draw the first batch as a network would see it, augmented, with its targets on top.
 
@@ -136,12 +160,14 @@ def preview_mixture(
     """
     from dataclasses import replace
 
+    from ..shards.mirror import local_catalog
     from ..shards.reader import PeopleIndex
     from ..training.sheet import write_first_batch
     from ..training.stream import Stream
 
+    catalog = local_catalog(data)
     mixed, settings = _mixed(mixture, catalog, allow_missing, epochs), replace(_settings(size), seed=seed)
-    load = PeopleIndex.open(catalog).load
+    load = PeopleIndex.open(catalog, shards=shards).load
     stream = Stream(mixed, load, settings, batch_size=people, position=position, keeps_tail=True)
     batch = next(iter(stream), None)
     if batch is None:
@@ -149,6 +175,24 @@ def preview_mixture(
     out.parent.mkdir(parents=True, exist_ok=True)
     write_first_batch(out, batch)
     note(f"wrote {out}: p pose, b betas, 3 3D joints are labelled")
+
+
+def _expected(name: str, catalog: Path, shards: str | None, epochs: int, threads: int, size: str) -> float | None:
+    """Return the people per second of a short trial; None, with a note, where nothing can be read here."""
+    from ..errors import EhpsError
+
+    try:
+        import cv2
+
+        from ..shards.reader import PeopleIndex
+        from ..training.stream_bench import expected_rate
+
+        cv2.setNumThreads(1)
+        load = PeopleIndex.open(catalog, shards=shards).load
+        return expected_rate(_mixed(name, catalog, True, epochs), load, _settings(size), workers=threads)
+    except (EhpsError, ImportError) as error:
+        note(f"no rate is expected: {error}")
+        return None
 
 
 def _mixed(name: str, catalog: Path, allow_missing: bool, epochs: int = 1) -> "MixedPeople":
@@ -232,7 +276,7 @@ def _quality_row(quality: "ShuffleQuality") -> dict:
     }
 
 
-def _emit_json(planned: "MixturePlan", problems: list[str]) -> None:
+def _emit_json(planned: "MixturePlan", problems: list[str], rate: float | None) -> None:
     """Print the plan for programs: an object a member, and last one of all together."""
     quality = {row.name: row for row in planned.quality}
     rows = [_member_json(member, quality.get(member.name)) for member in planned.members]
@@ -243,6 +287,7 @@ def _emit_json(planned: "MixturePlan", problems: list[str]) -> None:
         "epochs": planned.epochs,
         "length": planned.length,
         "bytes_per_epoch": sum(member.bytes_per_epoch or 0 for member in planned.members),
+        "people_per_s_estimated": rate,
         "quality": _quality_json(quality.get("all")),
         "schedule": [{"position": at.position, "shares": at.shares} for at in planned.schedule],
         "problems": problems,

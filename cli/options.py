@@ -9,6 +9,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line
 CatalogOption = Annotated[
     Path, typer.Option("--catalog", "-c", help="Folder of converted data.", envvar="EHPS_CATALOG")
 ]
+DataOption = Annotated[
+    str, typer.Option("--catalog", "-c", help="Folder of converted data, or its URL (s3://...).", envvar="EHPS_CATALOG")
+]
+ShardsOption = Annotated[
+    str | None, typer.Option("--shards", help="Folder or URL of the tars, if they are not beside the catalog.")
+]
 RawOption = Annotated[Path, typer.Option("--raw", help="Folder of the owner's files; read, never written.")]
 SplitOption = Annotated[str | None, typer.Option("--split", help="train, val or test; all of the card when not given.")]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]

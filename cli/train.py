@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from .options import CatalogOption
+from .options import DataOption
 from .output import note
 
 
 def train_recipe(
     recipe: Annotated[str, typer.Argument(help="demo, smplestx_h40, smplerx_l32, finetune_agora, ...")],
-    catalog: CatalogOption,
+    data: DataOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run: checkpoints, log, first batch.")],
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe.")
@@ -26,6 +26,7 @@ def train_recipe(
 
     Example: ehps train demo --catalog DATA --out RUN batch_size=16 steps=200
     """
+    from ..shards.mirror import local_catalog
     from ..training.loop import train
     from ..training.recipes import get_recipe
     from ..training.start import started_from
@@ -34,5 +35,5 @@ def train_recipe(
     chosen = get_recipe(recipe, overrides)
     if checkpoint is not None:
         chosen = started_from(chosen, checkpoint)
-    train(chosen, out, catalog, device=device, report=lambda status: note(str(status)))
-    note(f"score it: ehps bench {out} --protocol ehf --catalog {catalog} --out results")
+    train(chosen, out, local_catalog(data), device=device, report=lambda status: note(str(status)))
+    note(f"score it: ehps bench {out} --protocol ehf --catalog {data} --out results")

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from ..body.cameras import Distortion, project
 from ..body.joints import NUM_BODY_JOINTS, SMPLX_JOINTS
@@ -20,6 +20,8 @@ from ..shards.record import Camera, Frame, Person, Reject
 from . import boxes, checks
 from .bodies import NUM_JOINTS, Bodies, joints_of
 from .columns import Columns
+from .mano_hands import hung_hands
+from .neutral_shape import NeutralShapes, neutral_shapes
 from .occlusion import occlusion
 
 Record = TypeVar("Record", Frame, Person)
@@ -49,6 +51,9 @@ class Crowd:
     keypoints: Float[np.ndarray, "people 144 3"]
     keypoints_3d: Float[np.ndarray, "people 144 4"]
     boxes: Float[np.ndarray, "people 4"]
+    measured_joints: Float[np.ndarray, "people 144 3"]  # ``joints``, and those of hands without a body
+    measured_pixels: Float[np.ndarray, "people 144 2"]
+    shapes: NeutralShapes
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,10 @@ def gather(frames: Sequence[Frame], bodies: Bodies) -> Crowd:
     sizes = np.array([(frame.width, frame.height) for frame in owners], np.float64).reshape(-1, 2)
     joints = joints_of(columns, bodies)
     pixels = project_people(joints, cameras, sizes)
+    keypoints_3d = _in_smplx_order(columns, "keypoints_3d")
+    hands = hung_hands(columns, keypoints_3d, bodies)
+    has_hands = np.isfinite(hands).any()
+    measured = np.where(np.isnan(joints), hands, joints) if has_hands else joints
     return Crowd(
         frames=owners,
         pictures=np.repeat(np.arange(len(frames)), [len(frame.people) for frame in frames]),
@@ -106,8 +115,11 @@ def gather(frames: Sequence[Frame], bodies: Bodies) -> Crowd:
         joints=joints,
         pixels=pixels,
         keypoints=_in_smplx_order(columns, "keypoints_2d"),
-        keypoints_3d=_in_smplx_order(columns, "keypoints_3d"),
+        keypoints_3d=keypoints_3d,
         boxes=_body_boxes(columns, cameras, sizes, pixels),
+        measured_joints=measured,
+        measured_pixels=project_people(measured, cameras, sizes) if has_hands else pixels,
+        shapes=neutral_shapes(columns, bodies),
     )
 
 
@@ -209,19 +221,27 @@ def measure(crowd: Crowd) -> dict[str, Float[np.ndarray, " people"]]:
     """Return every measure of everyone, NaN where it cannot be taken."""
     side = boxes.box_sides(crowd.boxes).max(axis=1, initial=0)
     side = np.where(side > 0, side, np.nan)
-    error = checks.reprojection_px(crowd.pixels, crowd.keypoints)
-    body = slice(0, NUM_BODY_JOINTS)
+    error = checks.reprojection_px(crowd.measured_pixels, crowd.keypoints)
     return {
         "reprojection_px": error,
         "reprojection_relative": error / side,
         "swap_gain": checks.swap_gain(crowd.pixels, crowd.keypoints, side),
-        "joint_error_mm": checks.joint_error_mm(crowd.joints, crowd.keypoints_3d),
+        "joint_error_mm": checks.joint_error_mm(crowd.measured_joints, crowd.keypoints_3d),
         "truncation": checks.truncation(crowd.pixels, crowd.joints, crowd.sizes),
         "occlusion": _occlusion(crowd),
-        "min_depth_m": checks.min_depth(crowd.joints),
+        "neutral_shape_mm": crowd.shapes.distances,
+        "min_depth_m": checks.min_depth(crowd.measured_joints),
         "distance_m": checks.distance(crowd.joints),
-        "box_coverage": boxes.coverage(crowd.pixels[:, body], crowd.boxes, crowd.sizes),
+        "box_coverage": _coverage(crowd),
     }
+
+
+def _coverage(crowd: Crowd) -> Float[np.ndarray, " people"]:
+    """Return the share of the visible body joints, or of the joints of hands without a body, that the box holds."""
+    out = boxes.coverage(crowd.pixels[:, :NUM_BODY_JOINTS], crowd.boxes, crowd.sizes)
+    hands = np.isnan(out) & np.isfinite(crowd.measured_pixels[..., 0]).any(axis=1)
+    out[hands] = boxes.coverage(crowd.measured_pixels[hands], crowd.boxes[hands], crowd.sizes[hands])
+    return out
 
 
 def _occlusion(crowd: Crowd) -> Float[np.ndarray, " people"]:
@@ -243,7 +263,7 @@ def _rejections(crowd: Crowd, measures: dict[str, np.ndarray], bounds: Checks) -
     rules: list[tuple[str, np.ndarray, Callable[[int], str]]] = [
         (
             "behind_camera",
-            checks.is_behind_camera(crowd.joints),
+            checks.is_behind_camera(crowd.measured_joints) & (not bounds.may_be_behind_camera),
             lambda row: f"the nearest joint lies {measures['min_depth_m'][row]:.3f} m in front of the camera",
         ),
         _above("reprojection", measures["reprojection_px"], bounds.max_reprojection_px, "px from its 2D keypoints"),
@@ -284,18 +304,21 @@ def _finished(crowd: Crowd, measures: dict[str, np.ndarray]) -> list[Person]:
     found = {"bbox_xyxy": crowd.boxes, **{name: _part_boxes(crowd, points) for name, points in _PART_POINTS.items()}}
     added: list[dict[str, Any]] = [{} for _ in crowd.people]
     for name, values in found.items():
-        _add(added, name, values, np.all(np.isfinite(values), axis=1) & ~crowd.columns.has(name))
-    _add(added, "joints_3d", crowd.joints, np.any(np.isfinite(crowd.joints[..., 0]), axis=1))
+        rows = np.flatnonzero(np.all(np.isfinite(values), axis=1) & ~crowd.columns.has(name))
+        _add(added, name, values[rows], rows)
+    for rows, betas in crowd.shapes.betas:
+        _add(added, "betas_neutral", betas, rows)
+    rows = np.flatnonzero(np.any(np.isfinite(crowd.joints[..., 0]), axis=1))
+    _add(added, "joints_3d", crowd.joints[rows], rows)
     return [
         changed(person, **own, quality={**person.quality, **known})
         for person, own, known in zip(crowd.people, added, _known(measures), strict=True)
     ]
 
 
-def _add(added: list[dict[str, Any]], name: str, values: np.ndarray, mask: Bool[np.ndarray, " people"]) -> None:
-    """Give the people of a mask their row of some values, as float32."""
-    rows = np.flatnonzero(mask)
-    for row, value in zip(rows.tolist(), values[rows].astype(np.float32), strict=True):
+def _add(added: list[dict[str, Any]], name: str, values: np.ndarray, rows: Int[np.ndarray, " rows"]) -> None:
+    """Give some people their row of values, as float32."""
+    for row, value in zip(rows.tolist(), values.astype(np.float32), strict=True):
         added[row][name] = value
 
 

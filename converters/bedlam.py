@@ -1,10 +1,10 @@
-"""BEDLAM: synthetic people in simulated clothing with SMPL-X labels (Black et al., CVPR 2023), the 6 fps release.
+"""BEDLAM: synthetic people in simulated clothing with SMPL-X labels (Black et al., CVPR 2023), at 6 or 30 fps.
 
 One npz a rendered scene, one row per visible person per image. ``pose_cam`` and ``trans_cam`` are in camera space, but
 for an offset that lies in ``cam_ext`` and differs between the people of one image: it is no shared extrinsic. Betas are
 11 components of the neutral model, hands are absolute, faces are at rest because nothing of them is labelled. The
-column ``gender`` is the subject's, not the model's.
-Facts: BEDLAM ``data_processing/df_full_body.py``, ``train/dataset/dataset.py``, ``train/core/config.py``.
+column ``gender`` is the subject's, not the model's. Which hands a detector found lies in a file beside the labels.
+Facts: BEDLAM ``data_processing/df_full_body.py``, ``train/dataset``, ``train/core/config.py``.
 """
 
 from collections.abc import Iterator
@@ -12,122 +12,69 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..errors import RawFileError, UnknownNameError
 from ..shards.record import Camera, Frame, Labels, Person, Provenance, Reject
+from .formats.bedlam_rows import COLUMNS, HINT, NEEDED, OPTIONAL, found_hands, projected_joints, tracks
+from .formats.bedlam_tree import VIDEOS, frame_number, picture_of, scene_files
 from .formats.smplx_pose import cut_pose
-from .pictures import assemble, need_pictures
-from .raw import are_intrinsics, broken_rows, group_rows, list_files, load_columns, same_intrinsics, with_confidence
+from .pictures import assemble
+from .raw import are_intrinsics, broken_rows, group_rows, load_columns, same_intrinsics
 from .source import Source, slug
 
-VERSION = 1
+VERSION = 2
 
-LABELS = {"train": ("all_npz_12_training",), "val": ("all_npz_12_training", "all_npz_12_validation")}
-# The owner's loader has training_images for every scene; other releases and tools use the other names.
-IMAGES = ("training_images", "train_images", "validation_images", "val_images")
-# Scenes that the owner keeps for validation, wherever their labels lie.
-VALIDATION = frozenset(
-    {
-        "20221018_1_250_batch01hand_zoom_suburb_b_6fps",
-        "20221018_3-8_250_batch01hand_6fps",
-        "20221018_3_250_batch01hand_orbit_archVizUI3_time15_6fps",
-        "20221019_3-8_250_highbmihand_orbit_stadium_6fps",
-    }
-)
-# AGORA's rows, which the owner ships along.
-FOREIGN = frozenset({"agora-bfh", "agora-body"})
-
-# Shape of one row of each column.
-COLUMNS = {
-    "imgname": (),
-    "pose_cam": (165,),
-    "shape": (11,),
-    "trans_cam": (3,),
-    "cam_int": (3, 3),
-    "cam_ext": (4, 4),
-    "gtkps": (127, 2),
-}
-_BETAS_HINT = (
-    "11 betas belong to the neutral model of the 6 fps release; 10 (gendered) or 16 (locked head) to other body models"
-)
 _MADE = "synthetic"
 _LABELS = Labels(body=_MADE, left_hand=_MADE, right_hand=_MADE, shape=_MADE, keypoints_2d=_MADE)
-_ARRAYS = ("pose_cam", "shape", "trans_cam", "cam_int", "cam_ext")
 
 
-def sources(root: Path, split: str, *, scenes: str = "all") -> list[Source]:
-    """Return the scenes of a split; ``scenes="present"`` takes only those whose pictures are unpacked."""
-    if scenes not in ("all", "present"):
-        raise UnknownNameError("choice of scenes", scenes, ("all", "present"))
-    pictures = {path: _picture_dir(root, path.stem) for path in _label_files(root, split)}
-    absent = [path.stem for path, folder in pictures.items() if folder is None]
-    if absent and scenes == "all":
-        hint = "unpack their archives of pictures, or convert what is there with the option scenes=present"
-        raise RawFileError(root / IMAGES[0], f"has no pictures of {', '.join(absent)}", hint)
-    return [
-        Source(slug(path.stem), root, split, {"labels": path, "images": folder})
-        for path, folder in pictures.items()
-        if folder is not None
-    ]
-
-
-def _label_files(root: Path, split: str) -> list[Path]:
-    """Return the labels of the scenes of a split; the same scene in both folders raises RawFileError."""
-    folders = [root / name for name in LABELS[split] if (root / name).is_dir()] or [root / LABELS[split][0]]
-    paths = [path for folder in folders for path in list_files(folder, "*.npz") if path.stem not in FOREIGN]
-    paths = [path for path in paths if split == _split_of(path)]
-    twice = [scene for scene, rows in group_rows(path.stem for path in paths).items() if len(rows) > 1]
-    if twice:
-        raise RawFileError(root, f"holds the labels of {', '.join(twice)} in two folders", "keep one copy of each")
-    return paths
-
-
-def _split_of(labels: Path) -> str:
-    return "val" if labels.stem in VALIDATION or labels.parent.name == "all_npz_12_validation" else "train"
-
-
-def _picture_dir(root: Path, scene: str) -> Path | None:
-    """Return the folder in which a scene's ``imgname`` lies."""
-    folders = [root / name / scene / "png" for name in IMAGES]
-    return next((folder for folder in folders if folder.is_dir()), None if need_pictures() else folders[0])
+def sources(root: Path, split: str, *, scenes: str = "all", release: str = "6fps") -> list[Source]:
+    """Return the scenes of a split, of the labels at 6 or 30 fps; ``scenes="present"`` takes those with pictures."""
+    found = scene_files(root, split, release, scenes)
+    return [Source(slug(files["labels"].stem), root, split, files) for files in found]
 
 
 def frames(source: Source) -> Iterator[Frame | Reject]:
-    """Yield every image of a scene with all its people, or the reason why it is left out."""
+    """Yield every image of a scene in the order of time with all its people, or the reason why it is left out."""
     path, folder = source.files["labels"], source.files["images"]
-    scene, file = _Scene(path), source.relative(path)
-    for imgname, rows in scene.pictures.items():
-        place = PurePosixPath(imgname)
-        key, number = f"{path.stem}/{place.stem}", place.stem.rsplit("_", 1)[-1]
+    scene, file = _Scene(source), source.relative(path)
+    for imgname, rows in sorted(scene.pictures.items()):
+        place, key = PurePosixPath(imgname), f"{path.stem}/{PurePosixPath(imgname).stem}"
         K = next((scene.K[row] for row in rows if scene.is_camera[row]), np.zeros((3, 3)))
-        turned = bool(K[0, 2] < K[1, 2])  # close-ups are stored lying on their side; K is that of the upright picture
+        is_upright = folder.name == VIDEOS or K[0, 2] >= K[1, 2]  # K is that of the upright picture in any case
         yield from assemble(
             key,
-            folder / imgname,
+            picture_of(folder, imgname),
             [_person(scene, row, K, f"{key}/{row}", Provenance(file=file, row=str(row))) for row in rows],
             Provenance(file=file, row=f"imgname {imgname}"),
             expected_size=(round(2 * K[0, 2]), round(2 * K[1, 2])),
-            quarter_turns=int(turned),
+            quarter_turns=int(not is_upright),
             camera=Camera(K=K, kind="measured"),
             sequence=f"{path.stem}/{place.parent}",
-            frame_index=int(number) if number.isdigit() else None,
+            frame_index=frame_number(imgname),
         )
+
+
+def count_people(source: Source) -> int:
+    """Return the number of rows of a scene."""
+    return len(load_columns(source.files["labels"], {"imgname": ()})["imgname"])
 
 
 class _Scene:
     """The labels of a scene in camera space, all rows at once."""
 
-    def __init__(self, path: Path) -> None:
-        columns = load_columns(path, COLUMNS, hint=_BETAS_HINT)
-        self.broken = broken_rows(columns, _ARRAYS)
+    def __init__(self, source: Source) -> None:
+        columns = load_columns(source.files["labels"], COLUMNS, optional=OPTIONAL, hint=HINT)
+        self.broken = broken_rows(columns, NEEDED)
         self.K = columns["cam_int"].astype(np.float64)
         self.is_camera = are_intrinsics(self.K)
         self.pictures = group_rows(columns["imgname"].tolist())
+        self.tracks = tracks(source.files["labels"].stem, columns)
+        self.hands = found_hands(source.files.get("hands"), columns)
         pose = cut_pose(columns["pose_cam"])
         self.arrays = {
             **{name: pose[name] for name in ("global_orient", "body_pose", "left_hand_pose", "right_hand_pose")},
             "betas": columns["shape"].astype(np.float32),
             "transl": (columns["trans_cam"] + columns["cam_ext"][:, :3, 3]).astype(np.float32),
-            "keypoints_2d": with_confidence(columns["gtkps"]),
+            "keypoints_2d": projected_joints(source.files["labels"], columns["gtkps"]),
         }
 
 
@@ -146,5 +93,7 @@ def _person(scene: _Scene, row: int, K: np.ndarray, key: str, provenance: Proven
         gender="neutral",
         keypoints_2d_convention="smplx_127",
         camera=None if same_intrinsics(scene.K[row], K) else Camera(K=scene.K[row], kind="measured"),
+        track=scene.tracks[row],
+        quality=scene.hands[row],
         **{name: values[row] for name, values in scene.arrays.items()},
     )

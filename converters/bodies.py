@@ -1,8 +1,9 @@
 """The joints of people in camera space: posed from their parameters or read off their mesh, many people at once.
 
 Every person gets the 144 points of ``SMPLX_JOINTS``, NaN where the labels say nothing: fingers without a hand pose, the
-face without jaw and expression, all but the 22 shared body joints of a SMPL or SMPL-H body, the face contour of a mesh
-(which needs the neck's rotation). Without the user's body-model files nothing is posed, and what was wanted is noted.
+face without jaw and expression, all but the 22 shared body joints of a SMPL body (and the fingers of a SMPL-H one), the
+face contour of a mesh (which needs the neck's rotation). Without the user's body-model files nothing is posed, and what
+was wanted is noted.
 Facts: the ``smplx`` package for the order of joints and for the kid's shape component (``age="kid"``).
 """
 
@@ -31,6 +32,7 @@ _FINGERS = {
     "left_hand_pose": np.r_[25:40, 66:71],  # joints, then tips
     "right_hand_pose": np.r_[40:55, 71:76],
 }
+_SMPLH_FINGERS = {"left_hand_pose": np.r_[22:37, 63:68], "right_hand_pose": np.r_[37:52, 68:73]}
 _REQUIRED = ("global_orient", "body_pose", "betas", "transl")
 Group = tuple[str, str, int, bool]  # body model, gender, number of betas, whether it is a kid
 
@@ -108,6 +110,8 @@ def joints_of(people: Sequence[Person] | Columns, bodies: Bodies) -> Float[np.nd
             model = bodies.model("smplx", "neutral", 10)
             if model is not None:
                 joints[rows[lone]] = mesh_joints(meshes[lone], model)
+    for rows, given in columns.stacks("joints_3d"):  # of bodies that only the converter can pose
+        joints[rows[~posable[rows]]] = given[~posable[rows]]
     return joints
 
 
@@ -145,7 +149,11 @@ def _pose(
 ) -> None:
     """Fill in the joints of people who share a model; landmarks are computed only for labelled faces."""
     if model.kind != "smplx":
-        joints[rows, :NUM_BODY_JOINTS] = model.joints(_parameters(columns, rows, is_kid))[:, :NUM_BODY_JOINTS]
+        found = model.joints(_parameters(columns, rows, is_kid))
+        joints[rows, :NUM_BODY_JOINTS] = found[:, :NUM_BODY_JOINTS]
+        for name, fingers in _SMPLH_FINGERS.items() if model.kind == "smplh" else ():
+            own = columns.has(name)[rows]
+            joints[np.ix_(rows[own], _FINGERS[name])] = found[np.ix_(own, fingers)]
         return
     has_face = (columns.has("jaw_pose") | columns.has("expression"))[rows]
     for some, count in ((rows[has_face], NUM_JOINTS), (rows[~has_face], _FACE.start)):

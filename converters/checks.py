@@ -6,7 +6,7 @@ or against a person. The bounds that turn a person into a reject stand on the ca
 when a measure is worth taking and when a unit deserves a warning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -42,17 +42,19 @@ _SWAP_FROM: Int[np.ndarray, "12"] = np.array([SMPLX_INDEX[name] for name in _LIM
 _SWAP_TO: Int[np.ndarray, "12"] = np.array([SMPLX_INDEX[mirrored_name(name)] for name in _LIMB_NAMES])
 HAND_POINTS: dict[str, tuple[int, ...]] = {"left": LEFT_HAND_21, "right": RIGHT_HAND_21}  # wrist first
 HAND_READINGS = ("as_stored", "mean_added", "mean_removed", "swapped")
+HAND_UNITS = {"2d": "px", "3d": "mm"}  # of the distance to each kind of keypoints
 
 
 @dataclass(frozen=True)
 class HandVerdict:
-    """How well the hands of a unit fit their keypoints under each reading of the stored poses (median px)."""
+    """How well the hands of a unit fit their keypoints under each reading of the stored poses (medians)."""
 
     as_stored: float
     mean_added: float
     mean_removed: float
     swapped: float
     people: int
+    unit: str = "px"
 
     @property
     def best(self) -> str:
@@ -62,6 +64,16 @@ class HandVerdict:
         best = min(known, key=lambda name: known[name], default="as_stored")
         clear = self.people >= MIN_HAND_PEOPLE and known.get(best, 0.0) < HAND_GAIN * errors["as_stored"]
         return best if clear else "as_stored"
+
+    def warning(self, kind: str) -> str | None:
+        """Return what a person should look at, given the kind of keypoints (``2d``, ``3d``); None when all is well."""
+        if self.best == "as_stored":
+            return None
+        return (
+            f"hands fit better as {self.best} ({getattr(self, self.best):.1f} {self.unit}) than as stored "
+            f"({self.as_stored:.1f} {self.unit}) over {self.people} people with {kind.upper()} hand keypoints: "
+            "see the hand convention of the source"
+        )
 
     def to_json(self) -> dict[str, float | int | str | None]:
         """Return the verdict as JSON values; a reading that could not be measured is null."""
@@ -155,32 +167,50 @@ def swap_gain(
 
 
 def hand_residuals(
-    pixels: Float[np.ndarray, "people 144 2"], keypoints: Float[np.ndarray, "people 144 3"], side: str
+    points: Float[np.ndarray, "people 144 dim"],
+    keypoints: Float[np.ndarray, "people 144 dim_and_confidence"],
+    side: str,
 ) -> Float[np.ndarray, "people 20"]:
-    """Return the error (px) of each hand point relative to its wrist; NaN without enough labelled points."""
+    """Return the error of each hand point relative to its wrist; NaN without enough labelled points."""
     wrist, fingers = HAND_POINTS[side][0], list(HAND_POINTS[side][1:])
     shifted = keypoints[:, fingers].copy()
-    shifted[..., :2] -= keypoints[:, [wrist], :2]
-    shifted[..., 2] *= keypoints[:, [wrist], 2] > 0
-    errors = point_errors(pixels[:, fingers] - pixels[:, [wrist]], shifted)
+    shifted[..., :-1] -= keypoints[:, [wrist], :-1]
+    shifted[..., -1] *= keypoints[:, [wrist], -1] > 0
+    errors = point_errors(points[:, fingers] - points[:, [wrist]], shifted)
     enough = np.isfinite(errors).sum(axis=1, keepdims=True) >= MIN_HAND_POINTS
     return np.where(enough, errors, np.nan)
 
 
 def hand_verdict(
-    pixels: Mapping[str, Float[np.ndarray, "people 144 2"]], keypoints: Float[np.ndarray, "people 144 3"]
+    points: Mapping[str, Float[np.ndarray, "people 144 dim"]],
+    keypoints: Float[np.ndarray, "people 144 dim_and_confidence"],
 ) -> HandVerdict:
-    """Return how well the hands fit under each reading, given the projected joints of every reading."""
+    """Return how well the hands fit under each reading, given the joints of every reading: pixels, or metres."""
+    is_3d = keypoints.shape[2] == 4
     errors = {
-        name: np.concatenate([hand_residuals(pixels[name], keypoints, side) for side in HAND_POINTS])
+        name: np.concatenate([hand_residuals(points[name], keypoints, side) for side in HAND_POINTS])
+        * (1000.0 if is_3d else 1.0)
         for name in HAND_READINGS
     }
-    # Every reading that was taken is judged by the same points, or the one with fewer points would win.
-    taken = [e for e in errors.values() if np.isfinite(e).any()]
-    common = np.all(np.isfinite(np.stack(taken)), axis=0) if taken else np.zeros_like(errors["as_stored"], bool)
+    common = _judged_by_all(errors.values())
+    if _people_with(common) < MIN_HAND_PEOPLE:  # few have both hands, which can be swapped
+        errors["swapped"] = np.full_like(errors["swapped"], np.nan)
+        common = _judged_by_all(errors.values())
     medians = {name: _median(error[common]) for name, error in errors.items()}
-    left, right = np.split(np.any(common, axis=1), 2)
-    return HandVerdict(**medians, people=int((left | right).sum()))
+    return HandVerdict(**medians, people=_people_with(common), unit=HAND_UNITS["3d" if is_3d else "2d"])
+
+
+def _judged_by_all(errors: Iterable[np.ndarray]) -> Bool[np.ndarray, "hands 20"]:
+    """Return the points that every reading that was taken is judged by: with fewer points than others it would win."""
+    known = [np.isfinite(error) for error in errors]
+    taken = [mask for mask in known if mask.any()]
+    return np.all(np.stack(taken or known), axis=0)
+
+
+def _people_with(points: Bool[np.ndarray, "hands 20"]) -> int:
+    """Return how many people have a point of either hand; left hands come first."""
+    left, right = np.split(np.any(points, axis=1), 2)
+    return int((left | right).sum())
 
 
 def _median(values: Float[np.ndarray, " values"]) -> float:

@@ -16,10 +16,11 @@ from typing import Any
 from ..errors import ConversionError
 from ..shards.tree import sweep_leftovers, unit_dirs
 from ..shards.writer import DEFAULT_SHARD_BYTES
+from .check_report import CheckReport
 from .logs import append_line, write_report
 from .pictures import labels_alone
 from .plan import Part, Plan, base_task, list_units, make_plan
-from .report import CheckReport, Progress, SplitReport, State, UnitReport, reasons
+from .report import Progress, SplitReport, State, UnitReport, reasons
 from .storing import Storing
 from .units import UnitTask
 from .workers import run_units
@@ -196,4 +197,4 @@ def check(
         plans = [make_plan(trial, name, *found, is_whole=only is None) for name, found in units.items()]
         total = sum(len(plan.due) for plan in plans)
         reports = [_run(plan, jobs, None, _Teller(plan, total, progress)) for plan in plans]
-    return CheckReport(dataset, reports, trial.bounds.max_reject)
+    return CheckReport(dataset, reports, trial.bounds)

@@ -2,19 +2,23 @@
 
 Hand poses are absolute in ehps (zero is a flat hand). A converter that forgets the mean hand of a source, adds it
 twice, or takes the right hand from the left hand's columns still writes plausible numbers. So some people of each unit
-are posed as stored and under three other readings, and the 2D hand points of the source say which reading fits.
+(SMPL-X, SMPL-H, or MANO hands on the wrists of their 3D keypoints) are posed as stored and under three other readings,
+and the 2D and the 3D hand points of the source say, each for itself, which reading fits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from ..body.hands import HAND_MEANS
 from ..shards.record import Camera, Person
 from .batch import Outcome, project_people
 from .bodies import Bodies, is_posable, joints_of
 from .checks import HAND_POINTS, HAND_READINGS, MAX_HAND_PEOPLE, MIN_HAND_POINTS, HandVerdict, hand_verdict
+from .columns import Columns
+from .mano_hands import hung_hands
 
 
 @dataclass
@@ -25,6 +29,7 @@ class HandSample:
     cameras: list[Camera] = field(default_factory=list)
     sizes: list[np.ndarray] = field(default_factory=list)
     keypoints: list[np.ndarray] = field(default_factory=list)
+    keypoints_3d: list[np.ndarray] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Take suitable people of a batch until there are enough."""
@@ -32,32 +37,58 @@ class HandSample:
         for row in outcome.accepted:
             if len(self.people) >= MAX_HAND_PEOPLE:
                 return
-            if _is_suitable(crowd.people[row], crowd.cameras[row], crowd.keypoints[row]):
+            own = crowd.keypoints[row], crowd.keypoints_3d[row]
+            if _is_suitable(crowd.people[row], *own):
                 # Without the mesh, which the sample does not need, it stays a few megabytes.
                 self.people.append(replace(crowd.people[row], vertices=None))
                 self.cameras.append(crowd.cameras[row])
                 self.sizes.append(crowd.sizes[row])
-                self.keypoints.append(crowd.keypoints[row])
+                self.keypoints.append(own[0])
+                self.keypoints_3d.append(own[1])
 
-    def verdict(self, bodies: Bodies) -> HandVerdict | None:
-        """Return how well the hands fit under each reading; None when nobody can be judged."""
+    def verdicts(self, bodies: Bodies) -> dict[str, HandVerdict]:
+        """Return how well the hands fit their ``2d`` and ``3d`` keypoints under each reading, where they have any."""
         if not self.people:
-            return None
-        joints = joints_of([_READ[name](person) for name in HAND_READINGS for person in self.people], bodies)
+            return {}
         times = len(HAND_READINGS)
+        people = [_READ[name](person) for name in HAND_READINGS for person in self.people]
+        joints = _hand_joints(people, np.stack(self.keypoints_3d * times), bodies)
         pixels = project_people(joints, self.cameras * times, np.stack(self.sizes * times))
-        by_reading: dict[str, np.ndarray] = dict(zip(HAND_READINGS, np.split(pixels, times), strict=True))
-        verdict = hand_verdict(by_reading, np.stack(self.keypoints))
-        return verdict if verdict.people else None
+        found = {
+            "2d": hand_verdict(_by_reading(pixels), np.stack(self.keypoints)),
+            "3d": hand_verdict(_by_reading(joints), np.stack(self.keypoints_3d)),
+        }
+        return {name: verdict for name, verdict in found.items() if verdict.people}
 
 
-def _is_suitable(person: Person, camera: Camera, keypoints: np.ndarray) -> bool:
-    """Return whether a person has a posed SMPL-X hand, a camera and enough 2D points of that hand."""
-    if person.body_model != "smplx" or camera.K is None or not is_posable(person):
-        return False
+def _by_reading(points: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the points of each reading, which lie one after the other."""
+    return dict(zip(HAND_READINGS, np.split(points, len(HAND_READINGS)), strict=True))
+
+
+def _hand_joints(
+    people: list[Person], keypoints_3d: Float[np.ndarray, "people 144 4"], bodies: Bodies
+) -> Float[np.ndarray, "people 144 3"]:
+    """Return the joints of bodies, and of hands without one; a hand without betas takes the mean shape."""
+    columns = Columns(people)
+    joints = joints_of(columns, bodies)
+    return np.where(np.isnan(joints), hung_hands(columns, keypoints_3d, bodies, of_mean_shape=True), joints)
+
+
+def _is_suitable(person: Person, keypoints: np.ndarray, keypoints_3d: np.ndarray) -> bool:
+    """Return whether a person has a posable hand with enough points of it in 2D or 3D."""
     poses = {"left": person.left_hand_pose, "right": person.right_hand_pose}
-    marked = {side: (keypoints[list(points[1:]), 2] > 0).sum() for side, points in HAND_POINTS.items()}
-    return any(poses[side] is not None and marked[side] >= MIN_HAND_POINTS for side in poses)
+    return any(
+        pose is not None
+        and (is_posable(person) or (person.body_model == "mano" and keypoints_3d[HAND_POINTS[side][0], 3] > 0))
+        and max(_marked(keypoints, side), _marked(keypoints_3d, side)) >= MIN_HAND_POINTS
+        for side, pose in poses.items()
+    )
+
+
+def _marked(keypoints: np.ndarray, side: str) -> int:
+    """Return how many points of a hand's fingers are labelled."""
+    return int((keypoints[list(HAND_POINTS[side][1:]), -1] > 0).sum())
 
 
 def _with_mean(person: Person, times: float) -> Person:
@@ -69,7 +100,13 @@ def _with_mean(person: Person, times: float) -> Person:
 
 def _swapped(person: Person) -> Person:
     """Return a person whose hands have changed places, as when a converter mixes up two slices."""
-    return replace(person, left_hand_pose=person.right_hand_pose, right_hand_pose=person.left_hand_pose)
+    return replace(
+        person,
+        left_hand_pose=person.right_hand_pose,
+        right_hand_pose=person.left_hand_pose,
+        left_hand_orient=person.right_hand_orient,
+        right_hand_orient=person.left_hand_orient,
+    )
 
 
 _READ: dict[str, Callable[[Person], Person]] = {

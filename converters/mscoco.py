@@ -1,66 +1,90 @@
-"""MSCOCO 2017: photographs with keypoints (Lin et al. 2014), COCO-WholeBody (Jin et al. 2020) and SMPL-X pseudo labels.
+"""MSCOCO 2017: photographs with keypoints (Lin et al. 2014), COCO-WholeBody (Jin et al. 2020) and fitted bodies.
 
-Keypoints come from the COCO-WholeBody file, or from COCO's own where that is absent; the SMPL-X parameters of train
-come from one of two public files of fits, NeuralAnnot's or OSX's. A person without a fit keeps keypoints and box. The
-two files are different fits of the same people, so provenance names the one that was read.
-Facts: COCO-WholeBody ``data_format.md``; NeuralAnnot_RELEASE ``README.md``; OSX and SMPLer-X ``data/MSCOCO/MSCOCO.py``.
+Keypoints come from the COCO-WholeBody file, or from COCO's own where that is absent; parameters come from public files
+of fits: SMPL-X by NeuralAnnot or OSX for train, SMPL by EFT for both. They are different fits of the same people, so
+each person takes the first wanted file that holds one of it, and provenance names that file. A person without a fit
+keeps keypoints and box.
+Facts: COCO-WholeBody ``data_format.md``; NeuralAnnot_RELEASE ``README.md``; OSX and SMPLer-X ``data/MSCOCO/MSCOCO.py``;
+eft ``README.md``.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ..errors import UnknownNameError
-from ..shards.record import Frame, Person, Provenance, Reject
-from .formats.coco_json import Annotation, CocoImage, clipped_box, coco_frames, coco_sources
-from .formats.neuralannot_json import crop_mismatch, fit_fields, fit_problem, read_fits
+from ..shards.record import Frame, Person, Reject
+from .formats import eft_json, neuralannot_json
+from .formats.coco_json import Annotation, CocoImage, coco_frames, coco_sources
+from .formats.keeping import keeps_last
 from .pictures import picture_dir
 from .raw import first_file
 from .source import Source
 
-VERSION = 1
+VERSION = 2
 
-# Files of fits for train2017, best known first; val2017 has none.
-FITS = {"neuralannot": "MSCOCO_train_SMPLX_all_NeuralAnnot.json", "osx": "MSCOCO_train_SMPLX.json"}
+# Files of fits, best known first. EFT's are of the pictures of 2014, which train2017 and val2017 share among them.
+FITS = {
+    "neuralannot": "MSCOCO_train_SMPLX_all_NeuralAnnot.json",
+    "osx": "MSCOCO_train_SMPLX.json",
+    "eft": "COCO2014-All-ver01.json",
+    "eft_part": "COCO2014-Part-ver01.json",
+    "eft_val": "COCO2014-Val-ver10.json",
+}
+OF_SPLIT = {"train": tuple(FITS), "val": ("eft_val",)}
+FOLDERS = ("annotations", "eft_fit")
+_OF_EFT = ("eft", "eft_part", "eft_val")
+# One reader a file, because each keeps its last.
+_READERS = {
+    name: keeps_last(eft_json.by_annotation if name in _OF_EFT else neuralannot_json.read_fits) for name in FITS
+}
 
 
 def sources(root: Path, split: str, *, fit: str = "auto") -> list[Source]:
     """Return blocks of images of a split.
 
-    ``fit`` is ``neuralannot``, ``osx``, ``none``, or ``auto`` for the first of these files that is there.
+    ``fit`` names files of fits in the order in which they are asked (``neuralannot``, ``neuralannot+eft+eft_val``);
+    ``none`` is none, and ``auto`` the first of all that is there.
     """
-    if fit not in ("auto", "none", *FITS):
-        raise UnknownNameError("file of fits", fit, ("auto", "none", *FITS))
     folder, year = root / "annotations", f"{split}2017"
     files = {
         "annotations": first_file(folder, f"coco_wholebody_{split}_v1.0.json", f"person_keypoints_{year}.json"),
         "images": picture_dir(root, f"images/{year}", year),
     }
-    if split == "train" and fit != "none":
-        wanted = [FITS[fit]] if fit in FITS else [name for name in FITS.values() if (folder / name).is_file()]
-        if wanted:
-            files["fits"] = first_file(folder, *wanted)
-    return coco_sources(root, split, files)
+    names = _wanted(root, split, fit)
+    files |= {f"fits_{name}": first_file(root, *(f"{folder}/{FITS[name]}" for folder in FOLDERS)) for name in names}
+    return coco_sources(root, split, files, {"fits": "+".join(names)})
+
+
+def _wanted(root: Path, split: str, fit: str) -> list[str]:
+    """Return the names of the files of fits to read; files of another split are passed over."""
+    if fit == "auto":
+        there = [name for name in OF_SPLIT[split] if any((root / folder / FITS[name]).is_file() for folder in FOLDERS)]
+        return there[:1]
+    names = [] if fit == "none" else fit.split("+")
+    for name in names:
+        if name not in FITS:
+            raise UnknownNameError("file of fits", name, ("auto", "none", *FITS))
+    return [name for name in names if name in OF_SPLIT[split]]
 
 
 def frames(source: Source) -> Iterator[Frame | Reject]:
     """Yield every image of a block with all its people, fitted where a fit exists."""
-    yield from coco_frames(source, partial(_with_fit, source) if "fits" in source.files else None)
+
+    def finish(person: Person, annotation: Annotation, image: CocoImage) -> Person | Reject:
+        return _with_fit(source, person, annotation, image)
+
+    yield from coco_frames(source, finish)
 
 
 def _with_fit(source: Source, person: Person, annotation: Annotation, image: CocoImage) -> Person | Reject:
-    """Return the person with the parameters of its fit, if there is one, or a Reject for a broken fit."""
-    path = source.files["fits"]
-    fit = read_fits(path).get(str(annotation["id"]))
-    if fit is None:
-        return person
-    file, row = person.provenance.file, person.provenance.row
-    provenance = Provenance(file=f"{file};{source.relative(path)}", row=row)
-    if problem := fit_problem(fit):
-        key = f"{Path(image.file_name).stem}/{row}"
-        return Reject(key=key, reason="bad_fit", detail=f"{path.name} {row}: {problem}", provenance=provenance)
-    box = clipped_box(annotation["bbox"], image.width, image.height)
-    assert box is not None  # such people were refused before
-    quality = {"crop_mismatch": crop_mismatch(fit, box)}
-    return replace(person, provenance=provenance, quality=quality, **fit_fields(fit, annotation))
+    """Return the person with the parameters of its first fit, if there is one, or a Reject for a broken fit."""
+    for name in filter(None, source.options.get("fits", "").split("+")):
+        path = source.files[f"fits_{name}"]
+        fit = _READERS[name](path).get(str(annotation["id"]))
+        if fit is not None and name in _OF_EFT:
+            return eft_json.fitted(person, fit, image.file_name, source.relative(path))
+        if fit is not None:
+            return neuralannot_json.fitted(
+                Path(image.file_name).stem, person, fit, annotation, image, source.relative(path)
+            )
+    return person

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import PictureError
 from ..shards.picture import picture_size
-from ..shards.record import Frame, Person, Provenance, Reject
+from ..shards.record import ContainedPicture, Frame, Person, Provenance, Reject
 from .raw import first_dir
 
 _HEAD, _TAIL = 4096, 64  # bytes that tell size and completeness of nearly every picture
@@ -43,15 +43,25 @@ def picture_dir(root: Path, *candidates: str) -> Path:
     return first_dir(root, *candidates) if need_pictures() else found
 
 
-def upright_size(path: Path, quarter_turns: int) -> tuple[int, int]:
+def place_of(image: Path | ContainedPicture) -> str:
+    """Return where a picture lies, for messages: its file, and where in the file."""
+    return str(image) if isinstance(image, Path) else f"{image.path}, {image.name}"
+
+
+def upright_size(image: Path | ContainedPicture, quarter_turns: int) -> tuple[int, int]:
     """Return (width, height) of a picture after quarter turns; PictureError when it is missing or damaged."""
+    width, height = _file_size(image) if isinstance(image, Path) else image.size()
+    return (width, height) if quarter_turns % 2 == 0 else (height, width)
+
+
+def _file_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a picture file as it lies; PictureError when it is missing or damaged."""
     try:
-        width, height = _size_from_ends(path) or picture_size(path.read_bytes(), str(path))
+        return _size_from_ends(path) or picture_size(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise PictureError(path, "missing_image", "the picture is not there") from error
     except OSError as error:
         raise PictureError(path, "damaged_image", f"the picture cannot be read ({error.strerror})") from error
-    return (width, height) if quarter_turns % 2 == 0 else (height, width)
 
 
 def _size_from_ends(path: Path) -> tuple[int, int] | None:
@@ -71,7 +81,7 @@ def _size_from_ends(path: Path) -> tuple[int, int] | None:
 
 def assemble(
     key: str,
-    image: Path,
+    image: Path | ContainedPicture,
     results: Sequence[Person | Reject],
     provenance: Provenance,
     *,
@@ -105,12 +115,14 @@ def assemble(
     )
 
 
-def _frame_size(image: Path, quarter_turns: int, expected: tuple[int, int] | None) -> tuple[int, int]:
+def _frame_size(
+    image: Path | ContainedPicture, quarter_turns: int, expected: tuple[int, int] | None
+) -> tuple[int, int]:
     """Return (width, height) of the upright picture; PictureError when the labels belong to one of another size."""
     if expected is not None and not need_pictures():
         return expected
     found = upright_size(image, quarter_turns)
     if expected and max(abs(found[0] - expected[0]), abs(found[1] - expected[1])) > 1:
         sizes = f"{found[0]} x {found[1]} pixels, but its labels belong to {expected[0]} x {expected[1]}"
-        raise PictureError(image, "image_size", f"the picture has {sizes}")
+        raise PictureError(place_of(image), "image_size", f"the picture has {sizes}")
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Bool, Shaped
 
 from ..errors import RawFileError, RawSchemaError
 
@@ -134,9 +135,9 @@ def with_confidence(points: np.ndarray) -> np.ndarray:
     return np.concatenate([np.where(known, points, 0), known], axis=-1, dtype=np.float32, casting="unsafe")
 
 
-def are_intrinsics(K: np.ndarray) -> np.ndarray:
-    """Return which of the matrices (..., 3, 3) are finite with positive focal lengths."""
-    return np.isfinite(K).all(axis=(-2, -1)) & (K[..., 0, 0] > 0) & (K[..., 1, 1] > 0)
+def are_intrinsics(K: Shaped[np.ndarray, "*cameras 3 3"]) -> Bool[np.ndarray, "*cameras"]:
+    """Return which matrices are finite with positive focal lengths; of a single one the answer has no dimension."""
+    return np.asarray(np.isfinite(K).all(axis=(-2, -1)) & (K[..., 0, 0] > 0) & (K[..., 1, 1] > 0))
 
 
 def same_intrinsics(K: np.ndarray, other: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""What a conversion tells: progress while it runs, a report a unit and a split when it ends, and the result of a check.
+"""What a conversion tells: progress while it runs, a report a unit and a split when it ends.
 
 All of them are plain data with ``to_json``; nothing in here prints. Times are in the reports and in the log only: what
 is written beside the shards must not change from run to run.
@@ -26,6 +26,7 @@ MEASURES = {
     "truncation": "of the joints",
     "occlusion": "of the joints",
     "box_coverage": "of the joints",
+    "neutral_shape_mm": "mm",
     "min_depth_m": "m",
     "distance_m": "m",
     "sharpness": "grey levels squared",
@@ -71,7 +72,7 @@ class UnitReport:
     rejects: Mapping[str, int] = field(default_factory=dict)  # people by reason
     examples: Mapping[str, str] = field(default_factory=dict)  # the first sentence of each reason
     measures: Mapping[str, Statistics] = field(default_factory=dict)
-    hands: Mapping[str, Any] | None = None  # verdict on the hand convention
+    hands: Mapping[str, Any] = field(default_factory=dict)  # verdict on the hand convention by 2d and 3d keypoints
     swapped: int = 0  # people whose limbs fit better with left and right swapped
     warnings: Sequence[str] = ()
     seconds: float = 0.0
@@ -170,98 +171,6 @@ class SplitReport:
             "warnings": self.warnings,
             "unit_reports": [unit.to_json() for unit in self.units],
         }
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """What a look at the first people of each unit found, without writing anything."""
-
-    dataset: str
-    splits: Sequence[SplitReport]
-    max_reject: float
-
-    @property
-    def measures(self) -> dict[str, Statistics]:
-        """Return count and quantiles of each measure over everyone who was looked at."""
-        everyone: dict[str, array] = {}
-        for unit in (unit for split in self.splits for unit in split.units):
-            for name, values in unit.values.items():
-                everyone.setdefault(name, array("d")).extend(values)
-        return quantiles(everyone)
-
-    @property
-    def rejects(self) -> dict[str, int]:
-        """Return the people that would be left out, by reason."""
-        return total_rejects(unit for split in self.splits for unit in split.units)
-
-    @property
-    def examples(self) -> dict[str, str]:
-        """Return one sentence for each reason."""
-        units = [unit for split in self.splits for unit in split.units]
-        return {reason: text for unit in reversed(units) for reason, text in unit.examples.items()}
-
-    @property
-    def warnings(self) -> list[str]:
-        """Return everything that a person should look at: failures first."""
-        failures = [f"{s.split}/{unit.unit} failed: {unit.error}" for s in self.splits for unit in s.failed]
-        absent = [f"{split.split}: {split.absent}" for split in self.splits if split.absent]
-        shares = [
-            f"{split.split}: {split.reject_share:.1%} of the people would be rejected, the card allows "
-            f"{self.max_reject:.1%} ({reasons(split.rejects)})"
-            for split in self.splits
-            if split.reject_share > self.max_reject
-        ]
-        return failures + absent + shares + [text for split in self.splits for text in split.warnings]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON values."""
-        return {
-            "dataset": self.dataset,
-            "splits": [split.to_json() for split in self.splits],
-            "rejects": self.rejects,
-            "examples": self.examples,
-            "measures": self.measures,
-            "max_reject": self.max_reject,
-            "warnings": self.warnings,
-        }
-
-    def describe(self) -> str:
-        """Return the report as text for a person, in aligned tables."""
-        columns = ("split", "units", "frames", "people", "rejected")
-        rows = [[str(split.summary()[name]) for name in columns] for split in self.splits]
-        parts = [table(columns, rows)]
-        if self.rejects:
-            counts = [[reason, str(n), self.examples.get(reason, "")] for reason, n in self.rejects.items()]
-            parts.append(table(("reject", "people", "for example"), counts))
-        if self.measures:
-            parts.append(table(("measure", "unit", *_STATISTICS), [_measure_row(*m) for m in self.measures.items()]))
-        hands = [(f"{s.split}/{u.unit}", u.hands) for s in self.splits for u in s.units if u.hands]
-        if hands:
-            header = ("hands, px from 2D keypoints", "as stored", "mean added", "mean removed", "swapped", "verdict")
-            parts.append(table(header, [_hand_row(name, verdict) for name, verdict in hands]))
-        parts += ["\n".join(f"warning: {text}" for text in self.warnings)] if self.warnings else ["no warnings"]
-        return "\n\n".join(parts)
-
-
-_STATISTICS = ("count", *_QUANTILES)
-
-
-def _measure_row(name: str, values: Statistics) -> list[str]:
-    """Return one row of the table of measures."""
-    return [name, MEASURES.get(name, ""), *(f"{values[statistic]:.4g}" for statistic in _STATISTICS)]
-
-
-def _hand_row(name: str, verdict: Mapping[str, Any]) -> list[str]:
-    """Return one row of the table of hand readings."""
-    errors = [verdict[reading] for reading in ("as_stored", "mean_added", "mean_removed", "swapped")]
-    return [name, *("-" if error is None else f"{error:.2f}" for error in errors), verdict["verdict"]]
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return text columns, aligned and two blanks apart."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def reasons(rejects: Mapping[str, int]) -> str:

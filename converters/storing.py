@@ -1,7 +1,8 @@
 """How the frames of a unit get their pictures: read once, encoded as asked for, judged, in the order of the frames.
 
 Several threads may look at pictures ahead of the writer (the transcoder and OpenCV release Python's lock); what comes
-out, and in which order, does not depend on their number.
+out, and in which order, does not depend on their number. Pictures inside larger files are fetched by one thread in the
+order of the frames, so that a video is decoded once.
 """
 
 import zlib
@@ -14,17 +15,22 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
+from jaxtyping import UInt8
+
 from ..errors import PictureError
 from ..shards.packs import person_cuts
-from ..shards.picture import Picture, encoded_picture
+from ..shards.picture import Picture, encoded_picture, encoded_pixels
 from ..shards.record import Frame, Reject
 from .batch import changed
+from .pictures import place_of
 from .sharpness import sharpness
 
 Images = Literal["frame", "person", "none"]
 JpegMode = Literal["tile", "keep"]
 PngMode = Literal["jpeg", "keep"]
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+Content = Path | bytes | UInt8[np.ndarray, "height width 3"] | PictureError  # the last where a container gave none
 _AHEAD = 2  # pictures that each thread may be ahead of the writer
 
 
@@ -74,24 +80,32 @@ class PictureRoom:
     def pictured(self, frames: Iterable[Frame]) -> Iterator[Pictured]:
         """Yield the frames in their order with their pictures."""
         if self._pool is None:
-            yield from (self._look(frame) for frame in frames)
+            yield from (self._look(frame, self._content(frame)) for frame in frames)
             return
         waiting: deque[Future[Pictured]] = deque()
         for frame in frames:
-            waiting.append(self._pool.submit(self._look, frame))
+            waiting.append(self._pool.submit(self._look, frame, self._content(frame)))
             if len(waiting) > _AHEAD * self._threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    def _look(self, frame: Frame) -> Pictured:
+    def _content(self, frame: Frame) -> Content:
+        """Return the picture of a frame, taken out of its container where it lies in one and is wanted."""
+        if isinstance(frame.image, Path | bytes):
+            return frame.image
+        try:
+            return b"" if self._storing.images == "none" else frame.image.read()
+        except PictureError as error:
+            return error
+
+    def _look(self, frame: Frame, content: Content) -> Pictured:
         """Return a frame with the picture to store and the sharpness of its people; rejects when it is no good."""
         key, storing = self._key_of(frame.key), self._storing
         if storing.images == "none":
             return Pictured([Piece(frame, key, None)], [])
-        turns = frame.quarter_turns
         try:
-            picture = encoded_picture(frame.image, turns, jpeg=storing.jpeg, png=storing.png, name=frame.key)
+            picture = _encoded(frame, content, storing)
             _check(frame, picture)
             if storing.measures_sharpness(picture):
                 frame = _with_sharpness(frame, picture)
@@ -115,9 +129,23 @@ def open_room(storing: Storing, key_of: Callable[[str], str], threads: int) -> I
         pool.shutdown(cancel_futures=True)
 
 
+def _encoded(frame: Frame, content: Content, storing: Storing) -> Picture:
+    """Return the picture to store; PictureError when it is missing or damaged."""
+    if isinstance(content, PictureError):
+        raise content
+    if isinstance(content, np.ndarray):
+        return encoded_pixels(content, frame.quarter_turns, name=_where(frame))
+    return encoded_picture(content, frame.quarter_turns, jpeg=storing.jpeg, png=storing.png, name=_where(frame))
+
+
+def _where(frame: Frame) -> str:
+    """Return where the picture of a frame comes from, for messages."""
+    return frame.key if isinstance(frame.image, bytes) else place_of(frame.image)
+
+
 def _check(frame: Frame, picture: Picture) -> None:
     """Raise PictureError when a picture is damaged or has another size than its labels."""
-    where = frame.image if isinstance(frame.image, Path) else frame.key
+    where = _where(frame)
     if picture.ext == "png" and not has_sound_chunks(picture.data):
         problem = "the picture is damaged: a checksum inside the PNG does not hold"
         raise PictureError(where, "damaged_image", problem)

@@ -33,7 +33,7 @@ from .source import Source
 from .storing import PictureRoom, Storing, open_room
 
 # Grows whenever the engine makes other records of the same frames.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 # Enough people for arrays to pay, few enough to need some tens of megabytes.
 BATCH_PEOPLE = 1024
 # Frames that carry their pictures (cut from videos) or meshes are held until their batch is done.
@@ -170,13 +170,13 @@ def fill(writer: UnitWriter, task: UnitTask, bodies: Bodies, room: PictureRoom, 
             tally.add_reject(reject)
         tell(_report(task, tally, "running"))
     check_conservation(task, tally)
-    verdict = hands.verdict(bodies)
+    verdicts = hands.verdicts(bodies)
     return replace(
         _report(task, tally, "done"),
         measures=tally.measures(),
-        hands=verdict.to_json() if verdict else None,
+        hands={name: verdict.to_json() for name, verdict in verdicts.items()},
         swapped=tally.count_above("swap_gain", checks.SWAP_MARGIN),
-        warnings=find_warnings(tally, verdict, bodies),
+        warnings=find_warnings(tally, verdicts, bodies),
         values=tally.values if task.is_trial else {},
     )
 
@@ -242,16 +242,13 @@ def check_conservation(task: UnitTask, tally: Tally) -> None:
             )
 
 
-def find_warnings(tally: Tally, hands: checks.HandVerdict | None, bodies: Bodies) -> list[str]:
+def find_warnings(tally: Tally, hands: Mapping[str, checks.HandVerdict], bodies: Bodies) -> list[str]:
     """Return what a person should look at in a unit, in sentences."""
     out = [
-        f"no body model {name}: people who need it get no joints and what follows from them" for name in bodies.missing
+        f"no body model {name}: people who need it go without joints, neutral betas and what follows"
+        for name in bodies.missing
     ]
-    if hands is not None and hands.best != "as_stored":
-        out.append(
-            f"hands fit better as {hands.best} ({getattr(hands, hands.best):.1f} px) than as stored "
-            f"({hands.as_stored:.1f} px) over {hands.people} people: see the hand convention of the source"
-        )
+    out += [text for kind, verdict in hands.items() if (text := verdict.warning(kind))]
     measured = len(tally.values.get("swap_gain", ()))
     swapped = tally.count_above("swap_gain", checks.SWAP_MARGIN)
     if swapped > checks.MAX_SWAPPED_SHARE * measured:

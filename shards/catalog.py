@@ -28,6 +28,7 @@ __all__ = ["CATALOG", "build_catalog", "explain", "fingerprint", "open_catalog",
 Answer = TypeVar("Answer")
 _ALIAS = "ehps"
 _SELECT, _MULTI = duckdb.StatementType.SELECT, duckdb.StatementType.MULTI
+_NO_POSES = "the poses are read from the sidecars, which are not beside this copy of the catalog"
 # What a PIVOT may be part of.
 _QUESTION = re.compile(r"\s*(PIVOT|FROM|SELECT|WITH)\b", re.IGNORECASE)
 
@@ -68,12 +69,20 @@ def _define(connection: duckdb.DuckDBPyConnection, root: Path, tables: dict[str,
     sidecars = [(f"{root}/{path.removesuffix('.tar')}.parquet", people) for path, people in shards]
     for name in TABLES:
         connection.execute(f"CREATE VIEW {name} AS FROM {_ALIAS}.{name}")
-    for name, sql in (file_views(partitions, sidecars) | VIEWS).items():
+    views = file_views(partitions, sidecars if _are_there(sidecars) else []) | VIEWS
+    if not _are_there(sidecars):
+        views["poses"] += f" OR error({literal(_NO_POSES)})"
+    for name, sql in views.items():
         connection.execute(f"CREATE VIEW {name} AS {sql}")
     for name in OUTSIDE:
         connection.register("brought", outside_table(name, tables.get(name)))
         connection.execute(f"CREATE TABLE {name} AS FROM brought")
         connection.unregister("brought")
+
+
+def _are_there(sidecars: Sequence[tuple[str, int]]) -> bool:
+    """Return whether the sidecars lie beside the catalog, which may have been copied without them."""
+    return not sidecars or Path(sidecars[0][0]).exists()
 
 
 def query(

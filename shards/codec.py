@@ -22,7 +22,7 @@ from .rows import decode_people, encode_numbers, encode_people, person_array
 
 __all__ = ["decode_people", "encode_people", "person_array"]
 
-FORMAT_VERSION = 2  # of shards and sidecars; ARRAY_FIELDS may only grow at its end
+FORMAT_VERSION = 3  # of shards and sidecars; ARRAY_FIELDS may only grow at its end
 # Numpy's own format under a name that no tool decodes unasked: Hugging Face's reader cannot hold structured arrays.
 NUMBERS_EXT = "rows"
 MAX_NAME_BYTES = 100  # the name field of a USTAR header, extension included
@@ -127,7 +127,7 @@ def _person_meta(key: str, person: Person, numbers: Numbers) -> dict[str, Any]:
     return meta
 
 
-_TEXTS = ("body_model", "gender", "keypoints_2d_convention", "keypoints_3d_convention", "track")
+_TEXTS = ("body_model", "gender", "keypoints_2d_convention", "keypoints_3d_convention", "template", "track")
 
 
 def finite_quality(quality: Mapping[str, float]) -> dict[str, float]:

@@ -10,6 +10,7 @@ The format is that of ITU-T T.81; the work is done in C (native/jpeg_*.c).
 
 import ctypes
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,7 +20,8 @@ from ..errors import PictureError
 from .native import library
 
 MARGIN = 2  # px of the decoded size around a box
-_REASONS = {1: "damaged_image", 2: "unsupported_image"}
+_UNSUPPORTED, _NO_MEMORY = 2, 3
+_REASONS = {1: "damaged_image", _UNSUPPORTED: "unsupported_image"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ class _Tiled(ctypes.Structure):
 
 
 class _Cut(ctypes.Structure):
-    """What ehps_window_jpeg asks for (native/jpeg.h: cut)."""
+    """What ehps_window_jpeg and ehps_decode_window ask for (native/jpeg.h: cut)."""
 
     _fields_ = [
         ("header", ctypes.c_char_p),
@@ -88,6 +90,7 @@ class _Cut(ctypes.Structure):
         *((name, ctypes.c_int32) for name in "row_count tiles_per_row tile0 tile1 restart_mcus width height".split()),
         ("keep", ctypes.c_void_p),
     ]
+    arrays: tuple[np.ndarray, np.ndarray | None]  # that pointers point into
 
 
 library.ehps_tile_jpeg.restype = ctypes.POINTER(_Tiled)
@@ -96,6 +99,8 @@ library.ehps_map_tiles.restype = ctypes.POINTER(_Tiled)
 library.ehps_map_tiles.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 library.ehps_window_jpeg.restype = ctypes.c_int64
 library.ehps_window_jpeg.argtypes = [ctypes.POINTER(_Cut), ctypes.c_void_p]
+library.ehps_decode_window.restype = ctypes.c_int32
+library.ehps_decode_window.argtypes = [ctypes.POINTER(_Cut), ctypes.c_int32, ctypes.c_void_p]
 library.ehps_free_tiled.restype = None
 library.ehps_free_tiled.argtypes = [ctypes.POINTER(_Tiled)]
 
@@ -191,6 +196,48 @@ def window_jpeg(
     ``window.row0`` to ``window.row1`` and no others. A tile of the window where ``keep`` is false comes out gray, which
     takes less time to decode. PictureError when a restart marker is not where it should be.
     """
+    cut = _cut_of(header, rows, tiles, window, keep)
+    out = np.empty(len(header) + len(rows) + 2 * cut.row_count + 2, np.uint8)
+    size = library.ehps_window_jpeg(ctypes.byref(cut), out.ctypes.data)
+    if size < 0:
+        raise _not_tiles()
+    return out[:size].tobytes()
+
+
+def decode_window(
+    header: bytes,
+    rows: bytes,
+    tiles: TileMap,
+    window: Window,
+    keep: Bool[np.ndarray, "rows tiles"] | None = None,
+    reduce: Literal[1, 2, 4, 8] = 1,
+) -> UInt8[np.ndarray, "height width 3"] | None:
+    """Return the pixels (RGB) of the JPEG that ``window_jpeg`` makes of the same arguments, without making it.
+
+    ``reduce`` decodes at a half, a quarter or an eighth of the size (rounded up). A tile that is not kept is gray,
+    perhaps with a seam of its neighbours' colours. None where the kind of JPEG, or the processor, is left to OpenCV.
+    PictureError when the tiles are not where they should be.
+    """
+    cut = _cut_of(header, rows, tiles, window, keep)
+    pixels = np.empty((-(-window.height // reduce), -(-window.width // reduce), 3), np.uint8)
+    status = library.ehps_decode_window(ctypes.byref(cut), reduce, pixels.ctypes.data)
+    if status == _UNSUPPORTED:
+        return None
+    if status == _NO_MEMORY:
+        raise MemoryError(f"no memory to decode {window.width} x {window.height} px")
+    if status:
+        raise _not_tiles()
+    return pixels
+
+
+def _not_tiles() -> PictureError:
+    return PictureError("picture", "damaged_image", "its restart markers are not where its tiles should end")
+
+
+def _cut_of(
+    header: bytes, rows: bytes, tiles: TileMap, window: Window, keep: Bool[np.ndarray, "rows tiles"] | None
+) -> _Cut:
+    """Return what the library is asked for; what it points to lives as long as it does."""
     height, row_tiles = window.row1 - window.row0, -(-tiles.width // (tiles.mcu_width * tiles.restart_mcus))
     tile0, tile1 = window.column0 // tiles.restart_mcus, -(-window.column1 // tiles.restart_mcus)
     # The index keeps offsets beside checksums, so a view of its column has gaps.
@@ -203,8 +250,5 @@ def window_jpeg(
     place = (height, row_tiles, tile0, tile1, tiles.restart_mcus, window.width, window.height)
     looked_at = None if mask is None else mask.ctypes.data
     cut = _Cut(header, rows, len(header), len(rows), offsets.ctypes.data, *place, looked_at)
-    out = np.empty(len(header) + len(rows) + 2 * height + 2, np.uint8)
-    size = library.ehps_window_jpeg(ctypes.byref(cut), out.ctypes.data)
-    if size < 0:
-        raise PictureError("picture", "damaged_image", "its restart markers are not where its tiles should end")
-    return out[:size].tobytes()
+    cut.arrays = offsets, mask
+    return cut

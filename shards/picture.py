@@ -36,7 +36,7 @@ class Picture(NamedTuple):
     ext: str  # jpg or png
     width: int  # px, after the turn
     height: int
-    stored: str  # as_distributed, tiled, png_to_jpeg_95, lossless_png, turned_png or turned_jpeg_95
+    stored: str  # as_distributed, tiled, png_to_jpeg_95, lossless_png, turned_png, turned_jpeg_95 or video_to_jpeg_95
     blake3: str  # of the owner's bytes
     tiles: TileMap | None = None  # where the tiles of a JPEG lie
     luma: UInt8[np.ndarray, "rows columns"] | None = None  # gray at about 1/8 size; None for a copy without a look
@@ -73,6 +73,18 @@ def encoded_picture(
         return Picture(encoded, "png", pixels.shape[1], pixels.shape[0], stored, blake3)
     stored = f"{'turned' if turns else 'png_to'}_jpeg_{JPEG_QUALITY}"
     return _tiled(_encode(".jpg", _eight_bits(pixels), where), stored, blake3, where)
+
+
+def encoded_pixels(rgb: UInt8[np.ndarray, "height width 3"], quarter_turns: int = 0, *, name: str = "") -> Picture:
+    """Return a frame of a video, turned clockwise, as a tiled JPEG of quality 95: it was no single picture before.
+
+    Lossless storage would keep the video's own losses in ten times the bytes, so nothing else is offered. The checksum
+    is that of the pixels as they were decoded.
+    """
+    where, turns = name or "picture", quarter_turns % 4
+    pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    pixels = cv2.rotate(pixels, _TURNS[turns]) if turns else pixels
+    return _tiled(_encode(".jpg", pixels, where), f"video_to_jpeg_{JPEG_QUALITY}", digest(rgb.tobytes()), where)
 
 
 def picture_of(data: bytes, stored: str = "as_distributed", *, name: str = "picture") -> Picture:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from ..body.cameras import Distortion
 from ..errors import RecordError
@@ -72,6 +72,8 @@ class Person:
     leye_pose: Float[np.ndarray, "3"] | None = None
     reye_pose: Float[np.ndarray, "3"] | None = None
     betas: Float[np.ndarray, " num_betas"] | None = None  # as distributed
+    betas_neutral: Float[np.ndarray, " num_neutral"] | None = None  # by the engine: gendered betas made neutral
+    template: str | None = None  # in place of betas: the rest mesh of this very person, a file of the raw tree
     kid_weight: float | None = None
     expression: Float[np.ndarray, " num_expression"] | None = None
     transl: Float[np.ndarray, "3"] | None = None
@@ -83,7 +85,7 @@ class Person:
     keypoints_2d_convention: str | None = None
     keypoints_3d: Float[np.ndarray, "points_3d 4"] | None = None  # x, y, z in m, camera space, confidence
     keypoints_3d_convention: str | None = None
-    joints_3d: Float[np.ndarray, "144 3"] | None = None  # computed by the engine: camera space, m; NaN where unknown
+    joints_3d: Float[np.ndarray, "144 3"] | None = None  # camera space, m, NaN where unknown; by the engine where it can pose
     bbox_xyxy: Float[np.ndarray, "4"] | None = None  # px, tight
     face_bbox_xyxy: Float[np.ndarray, "4"] | None = None
     left_hand_bbox_xyxy: Float[np.ndarray, "4"] | None = None
@@ -105,12 +107,38 @@ class Cut:
     scale_y: float = 1.0
 
 
+@runtime_checkable
+class ContainedPicture(Protocol):
+    """A picture inside a file of the owner that holds many, such as a video; small, equal by value, and picklable.
+
+    Both methods raise PictureError, ``missing_image`` or ``damaged_image``.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The owner's file."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Where in the file, for messages: ``frame 12``."""
+        ...
+
+    def size(self) -> tuple[int, int]:
+        """Return (width, height) in px as the picture lies in the file."""
+        ...
+
+    def read(self) -> bytes | UInt8[np.ndarray, "height width 3"]:
+        """Return the owner's encoded bytes, or RGB pixels where the file holds no single pictures."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """One picture and everyone labelled in it."""
 
     key: str  # unique within the source and split; the engine makes it globally unique
-    image: Path | bytes  # the owner's file, or the encoded picture itself
+    image: Path | bytes | ContainedPicture  # the owner's file, the encoded picture itself, or a place in a larger file
     width: int  # of the picture as stored in the shard, after quarter_turns
     height: int
     people: tuple[Person, ...]
@@ -155,6 +183,7 @@ ARRAY_FIELDS: tuple[str, ...] = (
     "face_bbox_xyxy",
     "left_hand_bbox_xyxy",
     "right_hand_bbox_xyxy",
+    "betas_neutral",
 )
 
 SHAPES: dict[str, tuple[int | None, ...]] = {
@@ -178,6 +207,7 @@ SHAPES: dict[str, tuple[int | None, ...]] = {
     "face_bbox_xyxy": (4,),
     "left_hand_bbox_xyxy": (4,),
     "right_hand_bbox_xyxy": (4,),
+    "betas_neutral": (None,),
 }
 _MAY_HOLD_NAN = frozenset({"joints_3d", "keypoints_3d", "keypoints_2d"})
 _CONVENTIONS = ("keypoints_2d", "keypoints_3d")

@@ -8,7 +8,7 @@ Layouts repeat over a dataset, so each is worked out once and a row is little mo
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -112,7 +112,7 @@ def _parse_header(header: bytes) -> tuple[np.dtype, int]:
     return dtype, count
 
 
-def decode_people(data: bytes) -> np.ndarray:
+def decode_people(data: bytes | memoryview) -> np.ndarray:
     """Return the rows of an numeric member as a read-only structured array over the given bytes."""
     end = 10 + int.from_bytes(data[8:10], "little")
     dtype, count = _parse_header(bytes(data[:end]))
@@ -130,3 +130,20 @@ def person_array(rows: np.ndarray, person: int, name: str) -> np.ndarray | None:
     value = rows[name][person]
     counts = f"{name}_count"
     return value[: rows[counts][person]] if counts in (rows.dtype.names or ()) else value
+
+
+def carried(rows: np.ndarray, name: str) -> Iterator[tuple[Int[np.ndarray, " some"], np.ndarray]]:
+    """Yield which rows carry an array, and their values, those of one length at a time."""
+    names = rows.dtype.names or ()
+    if name not in names:
+        return
+    there = np.flatnonzero(rows["valid"] >> np.uint32(_BITS[name]) & np.uint32(1))
+    values, counts = rows[name], f"{name}_count"
+    if counts not in names:
+        if len(there):
+            yield there, values if len(there) == len(rows) else values[there]
+        return
+    lengths = rows[counts][there]
+    for length in np.unique(lengths).tolist():
+        mine = there[lengths == length]
+        yield mine, values[mine, :length]

@@ -107,6 +107,7 @@ PERSON_COLUMNS = [
     Column("body_model", _TEXT, "model that pose and betas belong to: smplx, smplh, smpl or mano"),
     Column("gender", _TEXT, "gender of that model"),
     Column("num_betas", _INT, "number of shape coefficients as distributed"),
+    Column("template", _TEXT, "rest mesh of this very person in place of betas, relative to the raw tree"),
     Column("kid_weight", _FLOAT, "weight of the child template (0 adult, 1 child)"),
     Column("transl_is_metric", _BOOL, "whether transl is in true metres rather than up to scale"),
     Column("keypoints_2d_convention", _TEXT, "order of the 2D keypoints"),
@@ -140,6 +141,7 @@ QUALITY_MEANINGS = {
     "sharpness": "variance of the Laplacian of the grey cut at 256 px of box height",
     "box_coverage": "share of the visible body joints that the box holds",
     "min_depth_m": "depth of the joint nearest to the camera plane, m; below 0 is behind the camera",
+    "neutral_shape_mm": "distance of the body of betas_neutral from that of betas, root mean square of vertices, mm",
     "distance_m": "distance of the pelvis from the camera's centre, m",
 }
 LIST_MEANINGS = {
@@ -158,6 +160,7 @@ LIST_MEANINGS = {
     "face_bbox_xyxy": "box of the face, px",
     "left_hand_bbox_xyxy": "box of the left hand, px",
     "right_hand_bbox_xyxy": "box of the right hand, px",
+    "betas_neutral": "gendered betas re-expressed for the neutral body of the same body_model; null where neutral already",
 }
 LIST_COLUMNS = [Column(name, _LIST, meaning) for name, meaning in LIST_MEANINGS.items()]
 REJECT_COLUMNS = [

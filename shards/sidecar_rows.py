@@ -35,7 +35,7 @@ _OF_FRAMES = (
     "camera_name",
 )
 _OF_PEOPLE = (
-    *("track", "body_model", "gender", "kid_weight", "transl_is_metric"),
+    *("track", "body_model", "gender", "template", "kid_weight", "transl_is_metric"),
     *("keypoints_2d_convention", "keypoints_3d_convention"),
 )
 _OF_CAMERAS = ("camera_kind", "fx", "fy", "cx", "cy", "distortion_model", "is_undistorted", "has_T_camera_world")

@@ -8,18 +8,19 @@ What a source does not carry is None.
 import ctypes
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8, UInt32
+from jaxtyping import Bool, Float64, UInt8, UInt32
 
 from ..errors import PictureError, ShardError
 from .codec import decode_camera, decode_frame, decode_meta, decode_people, decode_person, person_array, person_key
-from .jpeg import TileMap, Window, mcu_window, window_jpeg
+from .jpeg import TileMap, Window, decode_window, mcu_window, window_jpeg
 from .native import library
 from .picture import decode_rgb, picture_format
 from .record import ARRAY_FIELDS, Camera, Frame, Labels, Person, Provenance
@@ -63,12 +64,12 @@ _recently_opened: deque["TarFile"] = deque()
 class TarFile:
     """Reads members of one tar by their places; safe in threads, after a fork, and when pickled."""
 
-    def __init__(self, path: Path, size: int | None = None) -> None:
-        self.path, self.size = Path(path), size
+    def __init__(self, path: Path | str, size: int | None = None) -> None:
+        self.path, self.size = path, size  # text: a URL (remote.RemoteTar)
         self._descriptor: _Descriptor | None = None
 
-    def __reduce__(self) -> tuple[type["TarFile"], tuple[Path, int | None]]:
-        return TarFile, (self.path, self.size)
+    def __reduce__(self) -> tuple[type["TarFile"], tuple[Path | str, int | None]]:
+        return type(self), (self.path, self.size)
 
     def read(self, place: Place) -> bytes:
         """Return one member; ShardError when its bytes are not those that were written."""
@@ -76,6 +77,18 @@ class TarFile:
         if len(data) != place.size or crc32(data) != place.crc32:
             raise self._damaged(place.offset, place.size)
         return data
+
+    def read_together(self, places: Sequence[Place]) -> list[bytes]:
+        """Return members that lie close to one another, in one read; ShardError when one is not as it was written."""
+        whole = around(places)
+        data, members = self._pread(whole), []
+        for place in places:
+            first = place.offset - whole.offset
+            member = data[first : first + place.size]
+            if len(member) != place.size or crc32(member) != place.crc32:
+                raise self._damaged(place.offset, place.size)
+            members.append(member)
+        return members
 
     def read_pieces(
         self, place: Place, starts: UInt32[np.ndarray, " pieces_and_end"], checksums: UInt32[np.ndarray, " pieces"]
@@ -100,6 +113,25 @@ class TarFile:
         """Return whether a member has the bytes that were written."""
         return crc32(self._pread(place)) == place.crc32
 
+    def unchecked(self, start: int, end: int) -> bytes:
+        """Return bytes [start, end) of the tar, whatever they are; fewer where it ends before."""
+        return self._pread(Place(start, end - start, 0))
+
+    def is_at_hand(self, place: Place) -> bool:
+        """Return whether the first byte of a place is in memory, so that reading it will not wait for a disk."""
+        descriptor = self._descriptor or self._open()
+        try:
+            return os.preadv(descriptor.number, [bytearray(1)], place.offset, os.RWF_NOWAIT) == 1
+        except OSError:  # not in memory, or a filesystem that cannot tell
+            return False
+
+    @property
+    def file(self) -> _Descriptor | None:
+        """The open file, for who reads it in C; None where bytes come from elsewhere."""
+        if type(self)._pread is not TarFile._pread:
+            return None
+        return self._descriptor or self._open()
+
     def _pread(self, place: Place) -> bytes:
         """Return the bytes at a place, opening the file when necessary."""
         descriptor = self._descriptor or self._open()
@@ -107,7 +139,7 @@ class TarFile:
 
     def _open(self) -> _Descriptor:
         """Open the file, and let the longest open one go when there are too many."""
-        descriptor = self._descriptor = _Descriptor(self.path, self.size)
+        descriptor = self._descriptor = _Descriptor(Path(self.path), self.size)
         _recently_opened.append(self)
         while len(_recently_opened) > _MAX_OPEN:
             _recently_opened.popleft().close()
@@ -116,6 +148,15 @@ class TarFile:
     def close(self) -> None:
         """Let go of the open file, which closes when no thread reads from it any more."""
         self._descriptor = None
+
+
+def around(places: Sequence[Place]) -> Place:
+    """Return the bytes from the first of some places to the last, which have no checksum."""
+    start = min(place.offset for place in places)
+    return Place(start, max(place.offset + place.size for place in places) - start, 0)
+
+
+_LABELS = ("json", "rows")  # lie next to one another
 
 
 class StoredFrame:
@@ -135,12 +176,17 @@ class StoredFrame:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """The readable record: every scalar of the frame and its people."""
-        return decode_meta(self._tar.read(self._places["json"]))
+        return decode_meta(self._labels[0])
 
     @cached_property
     def rows(self) -> np.ndarray:
         """The numeric record: a structured array with one row a person."""
-        return decode_people(self._tar.read(self._places["rows"]))
+        return decode_people(self._labels[1])
+
+    @cached_property
+    def _labels(self) -> list[bytes]:
+        """The members of ``_LABELS``."""
+        return self._tar.read_together([self._places[member] for member in _LABELS])
 
     @cached_property
     def camera(self) -> Camera:
@@ -177,8 +223,13 @@ class StoredFrame:
         """
         if self.tiles is None:
             return self._part(box, reduce)
-        data, window = self.region_bytes(self.tiles, box, reduce, corners)
-        return Region(decode_rgb(data, reduce=reduce, name=self._image_name), window.x0, window.y0, reduce)
+        parts = self._region_parts(self.tiles, box, reduce, corners)
+        window = parts[3]
+        with self._placed():
+            pixels = decode_window(*parts, reduce)
+        if pixels is None:
+            pixels = decode_rgb(self._window_jpeg(parts), reduce=reduce, name=self._image_name)
+        return Region(pixels, window.x0, window.y0, reduce)
 
     def _part(self, box: Box, reduce: Reduce) -> Region:
         """Return a box of a picture that has to be decoded as a whole."""
@@ -190,16 +241,60 @@ class StoredFrame:
         self, tiles: TileMap, box: Box, reduce: Reduce = 1, corners: Corners | None = None
     ) -> tuple[bytes, Window]:
         """Return the tiles of a box as a JPEG, and their window, from the bytes of its header and rows alone."""
+        parts = self._region_parts(tiles, box, reduce, corners)
+        return self._window_jpeg(parts), parts[3]
+
+    def _region_parts(
+        self, tiles: TileMap, box: Box, reduce: Reduce, corners: Corners | None
+    ) -> tuple[bytes, bytes, TileMap, Window, Bool[np.ndarray, "rows tiles"] | None]:
+        """Return what a region is decoded from: header, rows, tiles, window, and which tiles are looked at."""
         window = mcu_window(tiles, box, reduce)
         place, starts = self._image_place, tiles.row_offsets[window.row0 : window.row1 + 1]
         header = self._tar.read(Place(place.offset, tiles.header_size, tiles.header_crc32))
         rows = self._tar.read_pieces(place, starts, tiles.row_crc32[window.row0 : window.row1])
         keep = None if corners is None else seen_tiles(tiles, window, corners, CORNER_MARGIN * reduce)
+        return header, rows, tiles, window, keep
+
+    def _window_jpeg(self, parts: tuple[Any, ...]) -> bytes:
+        with self._placed():
+            return window_jpeg(*parts)
+
+    @contextmanager
+    def _placed(self) -> Iterator[None]:
+        """Say where the picture lies when its tiles are not where they should be."""
         try:
-            return window_jpeg(header, rows, tiles, window, keep), window
+            yield
         except PictureError as error:
-            problem = f"the tiles of the picture at {place.offset} are not where its sidecar says"
+            problem = f"the tiles of the picture at {self._image_place.offset} are not where its sidecar says"
             raise ShardError(self._tar.path, problem, "convert the unit again") from error
+
+    def through(self, change: Callable[[TarFile], TarFile]) -> "StoredFrame":
+        """Return the frame as another reader of its tar has it."""
+        return StoredFrame(change(self._tar), self._places, self._find_tiles)
+
+    @property
+    def tar(self) -> TarFile:
+        """The reader of the tar."""
+        return self._tar
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the labels are in memory, and so perhaps everything."""
+        return self._tar.is_at_hand(self._places["json"])
+
+    def needed(self, box: Box, reduce: Reduce = 1) -> list[Place]:
+        """Return the places of what ``region`` and the labels are read from, whose checksums are left out."""
+        labels = around([self._places[member] for member in _LABELS])
+        picture, tiles = self._image_place, self.tiles
+        if tiles is None:
+            return [labels, picture._replace(crc32=0)]
+        window = mcu_window(tiles, box, reduce)
+        first, last = tiles.row_offsets[[window.row0, window.row1]].tolist()
+        return [
+            labels,
+            Place(picture.offset, tiles.header_size, 0),
+            Place(picture.offset + first, max(last - first, 0), 0),
+        ]
 
     @property
     def key(self) -> str:

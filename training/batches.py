@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from .losses import Targets, Validity
 from .samples import TARGETS, VALIDITY, Named, Replaced, Rows, Sample
@@ -69,12 +70,19 @@ class CropMemory:
         shape = (3, size[1], size[0])
         if self.pinned:  # PyTorch keeps pinned memory at hand by itself
             return torch.empty((count, *shape), dtype=torch.uint8, pin_memory=True)
+        if get_worker_info() is not None:  # other memory would be copied on its way out of a worker process
+            return _shared(count * 3 * size[0] * size[1]).view(count, *shape)
         for array in self._arrays:
             if sys.getrefcount(array) == _UNUSED and len(array) >= count and array.shape[1:] == shape:
                 return torch.from_numpy(array[:count])
         fresh = np.empty((count, *shape), np.uint8)
         self._arrays = [*self._arrays, fresh][-self.most :]
         return torch.from_numpy(fresh)
+
+
+def _shared(size: int) -> UInt8[Tensor, " bytes"]:
+    """Return memory that other processes can map."""
+    return torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size))
 
 
 def empty_batch(count: int, size: tuple[int, int], memory: CropMemory | None = None) -> Batch:

@@ -56,6 +56,15 @@ class Quirks:
     mirroring, swapping and turning them too. Costs wrong labels in half of those samples. Acts where samples are
     augmented; nothing in the network or the losses reads it."""
 
+    one_joint_mask: bool = False
+    """Supervise a joint in the picture only where it counts in 3D too, for people who have any 3D joint, because the
+    released loaders keep one mask. Costs 2D labels of what the 3D labels leave out, such as face points beside a mocap
+    body."""
+
+    root_without_pelvis: bool = False
+    """Compare joints relative to the pelvis also where the pelvis is not labelled, in SMPLer-X's loss. Costs people of
+    whom only a hand is labelled: their joints are pulled to places in camera space."""
+
     axis_angle_losses: bool = False
     """Compare rotations as axis-angle vectors, as SMPLer-X does, instead of as matrices. Costs a jump where a rotation
     passes half a turn, which for people seen from behind is where they stand."""
@@ -70,6 +79,7 @@ SMPLESTX_RELEASED = Quirks(
     swapped_eyes=True,
     part_joints_without_3d=True,
     unflipped_hand_roots=True,
+    one_joint_mask=True,
 )
 
 SMPLERX_RELEASED = Quirks(
@@ -77,6 +87,8 @@ SMPLERX_RELEASED = Quirks(
     unnormalised_input=True,
     swapped_eyes=True,
     part_joints_without_3d=True,
+    one_joint_mask=True,
+    root_without_pelvis=True,
     axis_angle_losses=True,
 )
 """What the code released with SMPLer-X (repository caizhongang/SMPLer-X, commit d3e3c10) does."""

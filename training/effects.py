@@ -5,6 +5,8 @@ affine map of red, green and blue a sample (factors of the papers; brightness, c
 hue about the grey of the same luma), so it costs one pass on the device that trains.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
@@ -22,12 +24,20 @@ _RGB_TO_BGR = (2, 1, 0)
 
 def colour_map(augmentation: Augmentation) -> Float32[np.ndarray, "3 4"]:
     """Return the affine map of colours in 0 to 255 (RGB): a matrix and, in the last column, what is added."""
-    linear, added = np.diag(augmentation.colour), np.zeros(3)
-    if augmentation.saturation != 1 or augmentation.hue:
-        linear = _chroma_map(augmentation) @ linear
-    if augmentation.contrast != 1:
-        linear, added = augmentation.contrast * linear, added + (1 - augmentation.contrast) * MID_GREY
-    whole = augmentation.brightness * np.column_stack([linear, added])
+    return colour_maps([augmentation])[0]
+
+
+def colour_maps(augmentations: Sequence[Augmentation]) -> Float32[np.ndarray, "samples 3 4"]:
+    """Return the maps of colours of several samples."""
+    whole = np.zeros((len(augmentations), 3, 4))
+    whole[:, [0, 1, 2], [0, 1, 2]] = [augmentation.colour for augmentation in augmentations]
+    for map_, augmentation in zip(whole, augmentations, strict=True):
+        if augmentation.saturation != 1 or augmentation.hue:
+            map_[:, :3] = _chroma_map(augmentation) @ map_[:, :3]
+        if augmentation.contrast != 1:
+            map_[:, :3] *= augmentation.contrast
+            map_[:, 3] = (1 - augmentation.contrast) * MID_GREY
+    whole *= np.array([augmentation.brightness for augmentation in augmentations])[:, None, None]
     return whole.astype(np.float32)
 
 

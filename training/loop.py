@@ -21,6 +21,7 @@ from .compat import PAPER, quirks_named
 from .finite import FiniteGuard
 from .losses import compute_losses, mean_losses
 from .mixture import MixedPeople, load_mixture, mix
+from .networks import body_of
 from .optimiser import new_optimiser, set_learning_rate, trained_by
 from .outputs import BodyLayer, body_outputs
 from .progress import Status, Window
@@ -32,6 +33,8 @@ from .samples import SampleSettings
 from .sheet import write_first_batch
 from .smplx_layer import load_body_layer
 from .start import new_network, random_network
+from .smplerx import SmplerXPrediction
+from .smplerx_losses import compute_smplerx_losses
 from .stochastic_depth import depth_draws
 from .stream import Stream
 
@@ -156,9 +159,11 @@ def losses_of(model: nn.Module, body: BodyLayer, batch: Batch, recipe: Recipe) -
     images = float_images(batch.crops, batch.colour)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         prediction = model(images, depth_draws_of(batch, recipe))
-    outputs = body_outputs(prediction, body)
-    quirks = quirks_named(recipe.compat)
-    return mean_losses(compute_losses(outputs, batch.targets, batch.validity, quirks, recipe.weights))
+    outputs = body_outputs(body_of(prediction), body)
+    given = (batch.targets, batch.validity, quirks_named(recipe.compat), recipe.weights)
+    if isinstance(prediction, SmplerXPrediction):
+        return mean_losses(compute_smplerx_losses(outputs, prediction.parts, *given))
+    return mean_losses(compute_losses(outputs, *given))
 
 
 def depth_draws_of(batch: Batch, recipe: Recipe) -> Tensor | None:

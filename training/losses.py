@@ -68,6 +68,11 @@ class Targets(NamedTuple):
     joints_grid: Float[Tensor, "batch 137 2"]
     hand_orients: Float[Tensor, "batch 2 3"]
     """Left, then right hand in camera space (MANO's global orientation), of people with hand labels only."""
+    depth: Float[Tensor, "batch 65"]
+    """z of body and hands: 16 cells over two metres, the pelvis at 8. This and the boxes serve SMPLer-X alone."""
+    box_centres: Float[Tensor, "batch 3 2"]
+    """Left hand, right hand, face: cells of the 12 x 16 grid."""
+    box_sizes: Float[Tensor, "batch 3 2"]
 
 
 class Validity(NamedTuple):
@@ -80,9 +85,11 @@ class Validity(NamedTuple):
     expression: Mask
     """(batch,)"""
     joints: Mask
-    """(batch, 137): this joint is labelled and inside the crop (``compat.truncation_mask``)."""
-    has_3d: Mask
-    """(batch,): the 3D joints are labelled."""
+    """(batch, 137): this joint is labelled in the picture and inside the crop (``compat.truncation_mask``)."""
+    joints_3d: Mask
+    """(batch, 137): this joint and the origin of its part are labelled in 3D, inside of the crop or not."""
+    boxes: Mask
+    """(batch, 3)"""
 
 
 def compute_losses(
@@ -136,7 +143,7 @@ def _joint_losses(
 ) -> dict[str, Tensor]:
     """Return the losses on joints in 3D and in the picture."""
     seen = validity.joints
-    seen_3d = seen * validity.has_3d[:, None]
+    seen_3d = seen * validity.joints_3d
     seen_from_root = seen_3d * seen[:, SUPERVISION_PELVIS, None]
     seen_in_part = seen if quirks.part_joints_without_3d else seen_3d
     root = distance(outputs.joints_root, targets.joints_root) * seen_from_root[..., None]

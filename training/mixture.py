@@ -79,6 +79,9 @@ class MixedPeople:
         if self.length is not None and len(positions) and positions.max() >= self.length:
             raise IndexError(f"position {positions.max()} lies beyond the end of the mixture at {self.length}")
         numbers = positions // BLOCK
+        if len(numbers) and (numbers == numbers[0]).all():  # as is usual
+            places = positions - numbers[0] * BLOCK
+            return Drawn(*(block[places] for block in _drawn_block(self, int(numbers[0]))))
         drawn = Drawn(*(np.empty(len(positions), np.int64) for _ in Drawn._fields))
         for number in np.unique(numbers).tolist():
             mine = np.flatnonzero(numbers == number)

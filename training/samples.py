@@ -17,7 +17,7 @@ from ..shards.cutting import Mode, cut_person
 from .augment import Augmentation, AugmentationRange, draw_all
 from .compat import PAPER, Quirks
 from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box, padded_box
-from .effects import apply_effects, colour_map
+from .effects import apply_effects, colour_maps
 from .mixture import Drawn
 from .targets import augmented, labels_of, training_rows
 
@@ -31,8 +31,11 @@ TARGETS = {
     "joints_part": (137, 3),
     "joints_grid": (137, 2),
     "hand_orients": (2, 3),
+    "depth": (65,),
+    "box_centres": (3, 2),
+    "box_sizes": (3, 2),
 }
-VALIDITY = {"pose": (53,), "betas": (), "expression": (), "joints": (137,), "has_3d": ()}
+VALIDITY = {"pose": (53,), "betas": (), "expression": (), "joints": (137,), "joints_3d": (137,), "boxes": (3,)}
 
 
 @runtime_checkable
@@ -157,13 +160,16 @@ class SampleReader:
         """
         drawn = self.people.draw(positions)
         changes = draw_all(self.settings.seed, positions, self.settings.ranges)
-        people, affines, named = [], np.empty((len(positions), 2, 3)), []
+        # All that takes the interpreter comes first, while its own memory is near.
+        found = [self._find_somebody(drawn, i, change) for i, change in enumerate(changes)]
         for i, change in enumerate(changes):
-            person, affines[i], replaced = self._cut_somebody(drawn, i, change, rows.crops[i])
-            people.append(person)
-            named.append(Named(person.person_key, self.people.names[drawn.source[i]], replaced))
-        write_labels(people, changes, affines, self.settings, rows)
-        return named
+            found[i] = self._cut_somebody(drawn, i, change, found[i], rows.crops[i])
+        people, names = [one.person for one in found], self.people.names
+        write_labels(people, changes, np.stack([one.affine for one in found]), self.settings, rows)
+        return [
+            Named(one.person.person_key, names[source], one.replaced)
+            for one, source in zip(found, drawn.source.tolist(), strict=True)
+        ]
 
     def samples(self, positions: Int[np.ndarray, " samples"]) -> list[Sample]:
         """Return the samples of some positions."""
@@ -174,32 +180,60 @@ class SampleReader:
             for i, (one, position) in enumerate(zip(named, positions.tolist(), strict=True))
         ]
 
-    def _cut_somebody(
-        self, drawn: Drawn, i: int, change: Augmentation, crop: UInt8[np.ndarray, "3 height width"]
-    ) -> tuple[Any, Float[np.ndarray, "2 3"], Replaced | None]:
-        """Cut the person of a position, or the first readable one after; return who it is, and the map of the crop."""
+    def _find_somebody(self, drawn: Drawn, i: int, change: Augmentation, first: int = 0) -> "_Found":
+        """Return the person of a position, or the first after ``first`` attempts whose labels can be read."""
         source, row, wanted = int(drawn.source[i]), int(drawn.row[i]), int(drawn.person_id[i])
         replaced = None
-        for attempt in range(1 + MOST_ATTEMPTS):
+        for attempt in range(first, 1 + MOST_ATTEMPTS):
             person_id = self.people.next_person(source, row, attempt) if attempt else wanted
             try:
                 person = self.load(person_id)
-                return person, cut_into(crop, person, change, self.settings), replaced
+                return _Found(person, affine_of(person, change, self.settings), attempt, replaced)
             except UNREADABLE as error:
-                if not self.people.replaces[source] or attempt == MOST_ATTEMPTS:
-                    raise
-                replaced = replaced or Replaced(self.people.names[source], wanted, str(error))
+                gives_way = self._replaced(drawn, i, attempt, error)
+                replaced = replaced or gives_way
         raise AssertionError("the last attempt returns or raises")
+
+    def _cut_somebody(
+        self, drawn: Drawn, i: int, change: Augmentation, found: "_Found", crop: UInt8[np.ndarray, "3 height width"]
+    ) -> "_Found":
+        """Write the crop of the person found, or of the first readable one after; return who it is."""
+        while True:
+            try:
+                cut_into(crop, found.person, found.affine, change, self.settings)
+                return found
+            except UNREADABLE as error:
+                gives_way = self._replaced(drawn, i, found.attempt, error)
+            replaced = found.replaced or gives_way
+            found = self._find_somebody(drawn, i, change, found.attempt + 1)._replace(replaced=replaced)
+
+    def _replaced(self, drawn: Drawn, i: int, attempt: int, error: Exception) -> Replaced:
+        """Return who gives way to the next; the error is raised again where nobody may, or too many did."""
+        source = int(drawn.source[i])
+        if not self.people.replaces[source] or attempt == MOST_ATTEMPTS:
+            raise error
+        return Replaced(self.people.names[source], int(drawn.person_id[i]), str(error))
+
+
+class _Found(NamedTuple):
+    """Somebody for a position."""
+
+    person: Any
+    affine: Float[np.ndarray, "2 3"]
+    attempt: int  # how many before could not be read
+    replaced: Replaced | None
 
 
 def cut_into(
-    crop: UInt8[np.ndarray, "3 height width"], person: Any, change: Augmentation, settings: SampleSettings
-) -> Float[np.ndarray, "2 3"]:
-    """Write the crop of a stored person and return the map from its picture; RecordError where the box is outside."""
-    affine = affine_of(person, change, settings)
+    crop: UInt8[np.ndarray, "3 height width"],
+    person: Any,
+    affine: Float[np.ndarray, "2 3"],
+    change: Augmentation,
+    settings: SampleSettings,
+) -> None:
+    """Write the crop of a stored person under a map from its picture."""
     cut_person(person.frame, affine, settings.size, mode=settings.mode, out=crop)
     apply_effects(crop, change)
-    return affine
 
 
 def affine_of(person: Any, change: Augmentation, settings: SampleSettings) -> Float[np.ndarray, "2 3"]:
@@ -226,14 +260,14 @@ def write_labels(
     for group, values in zip((rows.targets, rows.validity), found, strict=True):
         for name, array in group.items():
             array[:] = values[name]
-    for colour, change in zip(rows.colour, changes, strict=True):
-        colour[:] = colour_map(change)
+    rows.colour[:] = colour_maps(changes)
 
 
 def make_sample(person: Any, augmentation: Augmentation, settings: SampleSettings) -> Sample:
     """Return the crop and labels of a stored person; RecordError where its box lies outside the picture."""
     rows = empty_rows(1, settings.size)
-    affine = cut_into(rows.crops[0], person, augmentation, settings)
+    affine = affine_of(person, augmentation, settings)
+    cut_into(rows.crops[0], person, affine, augmentation, settings)
     write_labels([person], [augmentation], affine[None], settings, rows)
     return _row(rows, 0, person.person_key)
 

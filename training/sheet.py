@@ -31,7 +31,7 @@ def first_batch_sheet(batch: Batch, columns: int = 6) -> UInt8[np.ndarray, "heig
 
 def _caption(batch: Batch, i: int) -> str:
     """Return the key of a sample and its labelled parts."""
-    marks = {"p": batch.validity.pose[i].any(), "b": batch.validity.betas[i], "3": batch.validity.has_3d[i]}
+    marks = {"p": batch.validity.pose[i].any(), "b": batch.validity.betas[i], "3": batch.validity.joints_3d[i].any()}
     return "".join(mark for mark, on in marks.items() if on) + " " + batch.keys[i][-30:]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..shards.catalog import query
+from ..shards.runs import GAP
 from .mixture import MixedPeople
 from .order import SpreadOrder
 from .permutation import keys_of
@@ -20,7 +21,6 @@ from .permutation import keys_of
 BATCHES = 16  # that are looked at
 TURNS = 4096  # of each source whose displacement is looked at
 WINDOW = 4096  # positions that a reader reads ahead
-GAP = 1 << 18  # bytes that a reader would rather read than skip
 NEAR_FRAMES = 30  # frames of one video that show much the same: a second
 
 

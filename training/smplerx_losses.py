@@ -12,34 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..body.joints import SUPERVISION_PARTS
+from ..body.joints import SUPERVISION_PARTS, SUPERVISION_PELVIS
 from ..body.rotations import axis_angle_to_matrix
 from .compat import PAPER, Quirks
-from .losses import LossWeights, Mask, Targets, Validity, distance
+from .losses import LossWeights, Targets, Validity, distance
 from .outputs import Outputs
 from .smplerx import HAND_CELLS, PIXELS_PER_CELL, PartPrediction
 
 PARTS = ("left_hand", "right_hand", "face")
 VOLUME_JOINTS = SUPERVISION_PARTS["right_hand"].stop  # body and hands
-
-
-class PartTargets(NamedTuple):
-    """Labels that only SMPLer-X asks for; left hand, right hand, face. Masked by ``PartValidity``."""
-
-    depth: Float[Tensor, "batch 65"]
-    """z of body and hands: 16 cells over two metres, the pelvis at 8; hands have as many cells in their boxes."""
-    box_centres: Float[Tensor, "batch 3 2"]
-    """Cells of the 12 x 16 grid."""
-    box_sizes: Float[Tensor, "batch 3 2"]
-
-
-class PartValidity(NamedTuple):
-    """Which of these labels are real."""
-
-    labelled: Mask
-    """(batch, 137): this joint is labelled, inside of the crop or not."""
-    boxes: Mask
-    """(batch, 3)"""
 
 
 class SeenJoints(NamedTuple):
@@ -53,24 +34,21 @@ def compute_smplerx_losses(
     outputs: Outputs,
     said: PartPrediction,
     targets: Targets,
-    part_targets: PartTargets,
     validity: Validity,
-    part_validity: PartValidity,
     quirks: Quirks = PAPER,
     weights: LossWeights = LossWeights(),
 ) -> dict[str, Tensor]:
     """Return each loss as ``losses.compute_losses`` does."""
     validity = Validity(*(mask.float() for mask in validity))
-    part_validity = PartValidity(*(mask.float() for mask in part_validity))
     seen = in_hand_boxes(targets.joints_grid, validity.joints, said.boxes)
     losses = _parameter_losses(outputs, targets, validity, quirks, weights)
-    losses |= _joint_losses(outputs, targets, validity, part_validity, quirks, weights)
+    losses |= _joint_losses(outputs, targets, validity, quirks, weights)
     projected = projected_like_labels(outputs.joints_grid, seen, said.boxes)
     losses["joints_grid"] = weights.joints_grid * distance(projected, seen.cells) * seen.seen[..., None]
-    volume = volume_loss(said, seen, part_targets.depth, validity.has_3d)
+    volume = volume_loss(said, seen, targets.depth, validity.joints_3d[:, :VOLUME_JOINTS])
     losses["joints_volume"] = weights.joints_volume * volume
-    valid = part_validity.boxes[..., None]
-    boxes = distance(said.box_centres, part_targets.box_centres) + distance(said.box_sizes, part_targets.box_sizes)
+    valid = validity.boxes[..., None]
+    boxes = distance(said.box_centres, targets.box_centres) + distance(said.box_sizes, targets.box_sizes)
     losses |= {f"{part}_box": weights.boxes * (boxes * valid)[:, i] for i, part in enumerate(PARTS)}
     return losses
 
@@ -93,18 +71,17 @@ def _parameter_losses(
 
 
 def _joint_losses(
-    outputs: Outputs,
-    targets: Targets,
-    validity: Validity,
-    part_validity: PartValidity,
-    quirks: Quirks,
-    weights: LossWeights,
+    outputs: Outputs, targets: Targets, validity: Validity, quirks: Quirks, weights: LossWeights
 ) -> dict[str, Tensor]:
-    """Return the losses on 3D joints, which count outside of the crop as well."""
-    labelled = part_validity.labelled
-    in_3d = labelled * validity.has_3d[:, None]
-    in_part = labelled if quirks.part_joints_without_3d else in_3d
-    root = distance(outputs.joints_root, targets.joints_root) * in_3d[..., None]
+    """Return the losses on 3D joints, which count outside of the crop as well.
+
+    Under ``part_joints_without_3d`` people without any 3D joint are pulled to zeros where they have 2D joints.
+    """
+    in_3d = validity.joints_3d
+    has_none = 1 - in_3d.amax(dim=1, keepdim=True)
+    in_part = in_3d + has_none * validity.joints if quirks.part_joints_without_3d else in_3d
+    from_root = in_3d if quirks.root_without_pelvis else in_3d * in_3d[:, SUPERVISION_PELVIS, None]
+    root = distance(outputs.joints_root, targets.joints_root) * from_root[..., None]
     part = distance(outputs.joints_part, targets.joints_part) * in_part[..., None]
     return {"joints_root": weights.joints_root * root, "joints_part": weights.joints_part * part}
 
@@ -151,10 +128,10 @@ def volume_loss(
     said: PartPrediction,
     seen: SeenJoints,
     depth: Float[Tensor, "batch 65"],
-    has_depth: Float[Tensor, " batch"],
+    has_depth: Float[Tensor, "batch 65"],
 ) -> Float[Tensor, "batch 65 3"]:
     """Return the loss on the joints that the position nets found, in their cells."""
     predicted = torch.cat([said.body_cells, said.hand_cells.flatten(1, 2)], dim=1)
     target = torch.cat([seen.cells[:, :VOLUME_JOINTS], depth[..., None]], dim=-1)
     mask = seen.seen[:, :VOLUME_JOINTS, None]
-    return distance(predicted, target) * torch.cat([mask, mask, mask * has_depth[:, None, None]], dim=-1)
+    return distance(predicted, target) * torch.cat([mask, mask, mask * has_depth[..., None]], dim=-1)

@@ -39,11 +39,14 @@ from ..body.joints import (
 )
 from ..body.keypoints import mapping
 from ..body.rotations import axis_angle_to_matrix, compose, matrix_to_axis_angle
+from ..shards.columns import Columns
 from ..shards.record import Camera
 from .compat import GRID_DEPTH, GRID_HEIGHT, GRID_WIDTH, PAPER, Quirks, target_joint_index, truncation_mask
 from .crops import move_points
+from .part_boxes import MIRRORED, boxes_in_crop, given_boxes
 
 NUM_JOINTS, NUM_POSES, NUM_BETAS, NUM_EXPRESSION = len(SUPERVISION_JOINTS), len(POSE_JOINTS), 10, 10
+NUM_VOLUME_JOINTS = SUPERVISION_PARTS["right_hand"].stop  # body and hands, which SMPLer-X also finds in volumes
 MAX_BETA = 3.0
 DEPTH_SPAN = 2.0  # metres across the 16 cells of depth
 MIN_DEPTH = 0.1  # m; a body that reaches nearer has no place in camera space, or a wrong one
@@ -106,15 +109,19 @@ class PersonLabels:
     expression: Float[np.ndarray, "*people 10"]
     has_expression: Bool[np.ndarray, "*people"]
     hand_orients: Float[np.ndarray, "*people 2 3"]  # left, right, camera space
+    part_boxes: Float[np.ndarray, "*people 3 4"]  # left hand, right hand, face as the source has them; px
+    has_part_boxes: Bool[np.ndarray, "*people 3"]
 
 
 def labels_of(people: Sequence[Any], quirks: Quirks = PAPER) -> PersonLabels:
     """Return the labels of stored people (``shards.reader.StoredPerson``) before any augmentation."""
-    joints_3d, has_3d = _joints_3d(people, quirks)
-    joints_2d, has_2d = _joints_2d(people, joints_3d, has_3d, quirks)
-    pose, has_pose = _pose(people)
-    betas, has_betas = _betas(people)
-    hand_orients, has_orients = _hand_orients(people, pose, has_pose)
+    columns = Columns(people)
+    joints_3d, has_3d = _joints_3d(people, columns, quirks)
+    joints_2d, has_2d = _joints_2d(people, columns, joints_3d, has_3d, quirks)
+    pose, has_pose = _pose(columns, len(people))
+    betas, has_betas = _betas(people, columns)
+    hand_orients, has_orients = _hand_orients(columns, pose, has_pose)
+    part_boxes, has_part_boxes = given_boxes(columns, len(people))
     # The losses take the thumb's base as the sign of a labelled hand; without an orientation it may not be.
     has_pose[:, THUMBS] &= has_orients
     return PersonLabels(
@@ -126,37 +133,36 @@ def labels_of(people: Sequence[Any], quirks: Quirks = PAPER) -> PersonLabels:
         has_pose=has_pose,
         betas=betas,
         has_betas=has_betas,
-        expression=_first_ten([person.expression for person in people]),
-        has_expression=np.array([person.expression is not None for person in people]),
+        expression=_first_ten(columns, "expression", len(people)),
+        has_expression=columns.has("expression", len(people)),
         hand_orients=hand_orients,
+        part_boxes=part_boxes,
+        has_part_boxes=has_part_boxes,
     )
 
 
-def _joints_3d(people: Sequence[Any], quirks: Quirks) -> tuple[Joints3d, Known]:
+def _joints_3d(people: Sequence[Any], columns: Columns, quirks: Quirks) -> tuple[Joints3d, Known]:
     """Return the 3D joints (camera space, m) and which of them are known."""
     joints = np.full((len(people), NUM_JOINTS, 3), np.nan)
-    index = list(target_joint_index(quirks))
-    for out, person in zip(joints, people, strict=True):
-        if (given := person.joints_3d) is not None:
-            out[:] = given[index]
-        elif (given := person.keypoints_3d) is not None:
-            _fill_marked(out, given, person.keypoints_3d_convention, quirks)
+    for mine, given in columns.given("keypoints_3d"):
+        _fill_marked(joints, mine, given, [people[i].keypoints_3d_convention for i in mine.tolist()], quirks)
+    index = np.array(target_joint_index(quirks))
+    for mine, given in columns.given("joints_3d"):
+        joints[mine] = given[:, index]
     return _zeroed(joints)
 
 
 def _joints_2d(
-    people: Sequence[Any], joints_3d: Joints3d, has_3d: Known, quirks: Quirks
+    people: Sequence[Any], columns: Columns, joints_3d: Joints3d, has_3d: Known, quirks: Quirks
 ) -> tuple[Float[np.ndarray, "people 137 2"], Known]:
     """Return the 2D joints (px of the stored picture) and which of them are known."""
     nearest = np.where(has_3d, joints_3d[..., 2], np.inf).min(axis=1)
     joints = _projected([person.camera for person in people], joints_3d)
     joints[~has_3d | (nearest <= MIN_DEPTH)[:, None]] = np.nan
-    for out, person in zip(joints, people, strict=True):
-        if (given := person.keypoints_2d) is not None:
-            marked = np.full_like(out, np.nan)
-            _fill_marked(marked, given, person.keypoints_2d_convention, quirks)
-            out[:] = np.where(np.isfinite(out), out, marked)
-    return _zeroed(joints)
+    marked = np.full_like(joints, np.nan)
+    for mine, given in columns.given("keypoints_2d"):
+        _fill_marked(marked, mine, given, [people[i].keypoints_2d_convention for i in mine.tolist()], quirks)
+    return _zeroed(np.where(np.isfinite(joints), joints, marked))
 
 
 def _projected(cameras: Sequence[Camera], joints: Joints3d) -> Float[np.ndarray, "people 137 2"]:
@@ -178,12 +184,19 @@ def _places(convention: str, quirks: Quirks) -> Int[np.ndarray, "2 pairs"]:
 
 
 def _fill_marked(
-    joints: Float[np.ndarray, "137 d"], keypoints: Float[np.ndarray, "points d_and_1"], convention: str, quirks: Quirks
+    joints: Float[np.ndarray, "people 137 d"],
+    mine: Int[np.ndarray, " some"],
+    keypoints: Float[np.ndarray, "some points d_and_1"],
+    conventions: Sequence[str],
+    quirks: Quirks,
 ) -> None:
-    """Set the joints that are marked (confidence above zero) among keypoints."""
-    to, origin = _places(convention, quirks)
-    is_marked = keypoints[origin, -1] > 0
-    joints[to[is_marked]] = keypoints[origin[is_marked], :-1]
+    """Set the joints of some people that are marked (confidence above zero) among keypoints."""
+    for convention in dict.fromkeys(conventions):
+        chosen = np.array([other == convention for other in conventions])
+        to, origin = _places(convention, quirks)
+        found = keypoints[chosen][:, origin]
+        person, pair = np.nonzero(found[..., -1] > 0)
+        joints[mine[chosen][person], to[pair]] = found[person, pair, :-1]
 
 
 def _zeroed(joints: Float[np.ndarray, "people 137 d"]) -> tuple[Float[np.ndarray, "people 137 d"], Known]:
@@ -192,54 +205,59 @@ def _zeroed(joints: Float[np.ndarray, "people 137 d"]) -> tuple[Float[np.ndarray
     return np.where(known[..., None], joints, 0.0), known
 
 
-def _pose(people: Sequence[Any]) -> tuple[Float[np.ndarray, "people 53 3"], Bool[np.ndarray, "people 53"]]:
+def _pose(columns: Columns, count: int) -> tuple[Float[np.ndarray, "people 53 3"], Bool[np.ndarray, "people 53"]]:
     """Return the local rotations (hands as deviations) and which of them are labelled."""
-    pose, known = np.zeros((len(people), NUM_POSES, 3)), np.zeros((len(people), NUM_POSES), bool)
+    pose, known = np.zeros((count, NUM_POSES, 3)), np.zeros((count, NUM_POSES), bool)
     for name, where in POSE_SLICES.items():
-        count = where.stop - where.start
-        for i, person in enumerate(people):
-            if (given := getattr(person, name)) is not None:
-                # SMPL's two hand joints behind the 21 shared ones of the body have no counterpart.
-                pose[i, where], known[i, where] = given.reshape(-1, 3)[:count], True
+        for mine, given in columns.given(name):
+            # SMPL's two hand joints behind the 21 shared ones of the body have no counterpart.
+            pose[mine, where] = given.reshape(len(given), -1, 3)[:, : where.stop - where.start]
+            known[mine, where] = True
     for side in ("left", "right"):
         hand = POSE_PARTS[f"{side}_hand"]
         pose[:, hand] = np.where(known[:, hand, None], to_deviation(pose[:, hand], side), 0.0)
     return pose, known
 
 
-def _betas(people: Sequence[Any]) -> tuple[Float[np.ndarray, "people 10"], Bool[np.ndarray, " people"]]:
-    """Return the first ten betas and whether the networks' shape space (SMPL-X, neutral, adult) is theirs."""
-    given = [person.betas for person in people]
-    is_theirs = [
-        values is not None and person.body_model == "smplx" and person.gender == "neutral" and not person.kid_weight
-        for person, values in zip(people, given, strict=True)
-    ]
-    betas = _first_ten(given)
-    known = np.array(is_theirs) & (np.abs(betas).max(axis=1) <= MAX_BETA)
+def _betas(
+    people: Sequence[Any], columns: Columns
+) -> tuple[Float[np.ndarray, "people 10"], Bool[np.ndarray, " people"]]:
+    """Return the first ten betas and whether the networks' shape space (SMPL-X, neutral, adult) is theirs.
+
+    Those of the gendered models count as what they are of the neutral one, where a conversion could tell.
+    """
+    count = len(people)
+    is_adult = np.array([person.body_model == "smplx" and not person.kid_weight for person in people], bool)
+    is_neutral = np.array([person.gender == "neutral" for person in people], bool)
+    names = {"betas": is_neutral, "betas_neutral": ~is_neutral}
+    betas, known = np.zeros((count, NUM_BETAS)), np.zeros(count, bool)
+    for name, mine in names.items():
+        betas = np.where(mine[:, None], _first_ten(columns, name, count), betas)
+        known = np.where(mine, columns.has(name, count), known)
+    known = known & is_adult & (np.abs(betas).max(axis=1) <= MAX_BETA)
     return betas * known[:, None], known
 
 
-def _first_ten(vectors: Sequence[np.ndarray | None]) -> Float[np.ndarray, "people 10"]:
-    """Return the first ten components of each vector, zeros behind a shorter one."""
-    out = np.zeros((len(vectors), NUM_BETAS))
-    for row, values in zip(out, vectors, strict=True):
-        if values is not None:
-            row[: min(len(values), NUM_BETAS)] = values[:NUM_BETAS]
+def _first_ten(columns: Columns, name: str, count: int) -> Float[np.ndarray, "people 10"]:
+    """Return the first ten components of everyone's vector, zeros behind a shorter one."""
+    out = np.zeros((count, NUM_BETAS))
+    for mine, given in columns.given(name):
+        size = min(given.shape[1], NUM_BETAS)
+        out[mine, :size] = given[:, :size]
     return out
 
 
 def _hand_orients(
-    people: Sequence[Any], pose: Float[np.ndarray, "people 53 3"], has_pose: Bool[np.ndarray, "people 53"]
+    columns: Columns, pose: Float[np.ndarray, "people 53 3"], has_pose: Bool[np.ndarray, "people 53"]
 ) -> tuple[Float[np.ndarray, "people 2 3"], Bool[np.ndarray, "people 2"]]:
     """Return the hands' camera-space orientation and whether each is known: labelled, or through the labelled body."""
     rotations = axis_angle_to_matrix(pose[:, POSE_PARTS["body"]])
     chains = [reduce(np.matmul, np.moveaxis(rotations[:, chain], 1, 0)) for chain in WRIST_CHAINS]
     orients = matrix_to_axis_angle(np.stack(chains, axis=1))
     known = np.stack([has_pose[:, chain].all(axis=1) for chain in WRIST_CHAINS], axis=1)
-    for i, person in enumerate(people):
-        for side, given in enumerate((person.left_hand_orient, person.right_hand_orient)):
-            if given is not None:
-                orients[i, side], known[i, side] = given, True
+    for side, name in enumerate(("left_hand_orient", "right_hand_orient")):
+        for mine, given in columns.given(name):
+            orients[mine, side], known[mine, side] = given, True
     return np.where(known[..., None], orients, 0.0), known
 
 
@@ -281,6 +299,8 @@ def _mirrored(labels: PersonLabels, quirks: Quirks) -> PersonLabels:
         pose=labels.pose[..., MIRRORED_POSES, :] * MIRROR_VECTOR,
         has_pose=labels.has_pose[..., MIRRORED_POSES],
         hand_orients=orients,
+        part_boxes=labels.part_boxes[..., MIRRORED, :],
+        has_part_boxes=labels.has_part_boxes[..., MIRRORED],
     )
 
 
@@ -308,10 +328,14 @@ def training_rows(
     root = labels.joints_3d - labels.joints_3d[..., SUPERVISION_PELVIS : SUPERVISION_PELVIS + 1, :]
     cells = np.array([GRID_WIDTH, GRID_HEIGHT]) / np.array(size)
     grid = move_points(affine, labels.joints_2d) * cells
-    # Depth counts from the pelvis; where that is unknown, nothing is too near or too far.
-    from_pelvis = root[..., 2:] * labels.has_3d[..., SUPERVISION_PELVIS, None, None]
+    # Depth counts from the pelvis; where either is unknown, nothing is too near or too far.
+    has_depth = labels.has_3d & labels.has_3d[..., SUPERVISION_PELVIS, None]
+    from_pelvis = root[..., 2:] * has_depth[..., None]
     depth = (from_pelvis / (DEPTH_SPAN / 2) + 1) / 2 * GRID_DEPTH
     is_inside = np.asarray(truncation_mask(np.concatenate([grid, depth], axis=-1), quirks), bool)
+    boxes, has_boxes = boxes_in_crop(
+        labels.part_boxes, labels.has_part_boxes, labels.joints_2d, labels.has_2d, affine, size
+    )
     targets = {
         "pose": labels.pose,
         "betas": labels.betas,
@@ -320,13 +344,21 @@ def training_rows(
         "joints_part": part_relative(labels.joints_3d),
         "joints_grid": grid,
         "hand_orients": labels.hand_orients,
+        "depth": depth[..., :NUM_VOLUME_JOINTS, 0],
+        "box_centres": (boxes[..., :2] + boxes[..., 2:]) / 2 * cells,
+        "box_sizes": (boxes[..., 2:] - boxes[..., :2]) * cells,
     }
+    in_3d = comparable_joints(labels)
+    in_2d = labels.has_2d
+    if quirks.one_joint_mask:
+        in_2d = in_2d & np.where(labels.has_3d.any(axis=-1, keepdims=True), in_3d, True)
     validity = {
         "pose": labels.has_pose,
         "betas": labels.has_betas,
         "expression": labels.has_expression,
-        "joints": supervised_joints(labels) & labels.has_2d & is_inside,
-        "has_3d": labels.has_3d.any(axis=-1),
+        "joints": in_2d & is_inside,
+        "joints_3d": in_3d,
+        "boxes": has_boxes,
     }
     return _as_float32(targets), _as_float32(validity)
 
@@ -340,12 +372,12 @@ def part_relative(joints: Float[np.ndarray, "*people 137 3"]) -> Float[np.ndarra
     return out
 
 
-def supervised_joints(labels: PersonLabels) -> Bool[np.ndarray, "people 137"]:
-    """Return which joints may be compared: the 3D ones whose part has its origin, or the 2D ones of 2D-only people."""
+def comparable_joints(labels: PersonLabels) -> Bool[np.ndarray, "people 137"]:
+    """Return which 3D joints may be compared: those whose part has its origin."""
     valid = labels.has_3d.copy()
     for part, origin in PART_ORIGINS.items():
         valid[..., SUPERVISION_PARTS[part]] &= labels.has_3d[..., origin, None]
-    return np.where(labels.has_3d.any(axis=-1, keepdims=True), valid, labels.has_2d)
+    return valid
 
 
 def _as_float32(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from ..errors import RecipeError
 from .batches import Batch
 from .samples import People, Sample, SampleReader, SampleSettings
-from .stream import Stream
+from .stream import ReadAhead, Stream
 
 
 class PeopleDataset(Dataset[Sample]):
@@ -70,10 +70,11 @@ class PeopleStream(IterableDataset[Batch]):
         threads: int = 0,
         position: int = 0,
         keeps_tail: bool = False,
+        read_ahead: ReadAhead | None = None,
     ) -> None:
-        """The arguments are those of ``stream.Stream``; ``threads`` read ahead in each process."""
+        """The arguments are those of ``stream.Stream``; ``threads`` decode, and runs are read, in each process."""
         ours = {"batch_size": batch_size, "rank": rank, "world_size": world_size, "keeps_tail": keeps_tail}
-        self._make = partial(Stream, people, load, settings, workers=threads, **ours)
+        self._make = partial(Stream, people, load, settings, workers=threads, read_ahead=read_ahead, **ours)
         self._position = torch.tensor([position]).share_memory_()
 
     @property

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ...shards.record import Frame, Labels, Person, Provenance, Reject
+from ...shards.record import Frame, Labels, Origin, Person, Provenance, Reject
 from ..pictures import assemble
-from ..raw import compact_numbers, load_json, require
+from ..raw import compact_numbers, require
 from ..source import Source
+from .json_stream import stream_json
 
 Annotation = dict[str, Any]
 
@@ -53,15 +54,15 @@ def read_coco(path: Path) -> CocoFile:
 
 @lru_cache(maxsize=2)
 def _read_coco(path: Path, _changed: int) -> CocoFile:
-    content = load_json(path, object_hook=partial(compact_numbers, drop=_UNUSED))
-    require(path, content, "images", "annotations")
     images, annotations = {}, {}
-    for entry in content["images"]:
-        require(path, entry, "id", "file_name", "width", "height")
-        images[entry["id"]] = CocoImage(Path(entry["file_name"]).name, entry["width"], entry["height"])
-    for entry in content["annotations"]:
-        require(path, entry, "id", "image_id", "bbox", "keypoints")
-        annotations.setdefault(entry["image_id"], []).append(entry)
+    hook = partial(compact_numbers, drop=_UNUSED)
+    for name, entry, *_ in stream_json(path, hook, members=("images", "annotations")):
+        if name == "images":
+            require(path, entry, "id", "file_name", "width", "height")
+            images[entry["id"]] = CocoImage(Path(entry["file_name"]).name, entry["width"], entry["height"])
+        elif name == "annotations":
+            require(path, entry, "id", "image_id", "bbox", "keypoints")
+            annotations.setdefault(entry["image_id"], []).append(entry)
     return CocoFile(path, images, annotations)
 
 
@@ -97,7 +98,7 @@ def coco_frames(
             yield Reject(key=key, reason="unknown_image", detail=detail, provenance=provenance, people=len(annotations))
             continue
         key = Path(image.file_name).stem
-        people = [_person_or_reject(key, file, annotation, image) for annotation in annotations]
+        people = [person_of(key, file, annotation, image) for annotation in annotations]
         if finish is not None:
             people = [
                 finish(person, annotation, image) if isinstance(person, Person) else person
@@ -107,8 +108,10 @@ def coco_frames(
         yield from assemble(key, picture, people, provenance, expected_size=(image.width, image.height))
 
 
-def _person_or_reject(key: str, file: str, annotation: Annotation, image: CocoImage) -> Person | Reject:
-    """Return the person of an annotation, or why there is none."""
+def person_of(
+    key: str, file: str, annotation: Annotation, image: CocoImage, keypoints_2d: Origin = "measured"
+) -> Person | Reject:
+    """Return the person of an annotation of a picture with this key, or why there is none."""
     provenance = Provenance(file=file, row=str(annotation["id"]))
     reason, detail = _refusal(annotation, image)
     if reason:
@@ -116,7 +119,7 @@ def _person_or_reject(key: str, file: str, annotation: Annotation, image: CocoIm
     whole_body = "face_kpts" in annotation
     return Person(
         provenance=provenance,
-        labels=Labels(keypoints_2d="measured"),
+        labels=Labels(keypoints_2d=keypoints_2d),
         keypoints_2d=keypoints(annotation, _WHOLE_BODY if whole_body else _BODY),
         keypoints_2d_convention="coco_wholebody" if whole_body else "coco_17",
         bbox_xyxy=corners(annotation["bbox"]),

@@ -20,8 +20,10 @@ __attribute__((constructor)) static void ask(void)
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return;
     this_cpu.has_clmul = (c & bit_PCLMUL) && (c & bit_SSE4_1);
-    if ((c & bit_OSXSAVE) && keeps_vectors() && __get_cpuid_count(7, 0, &a, &b, &c, &d))
+    if ((c & bit_OSXSAVE) && keeps_vectors() && __get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         this_cpu.has_avx2 = (b & bit_AVX2) != 0;
+        this_cpu.has_bmi2 = (b & bit_BMI2) != 0;
+    }
 }
 
 #endif

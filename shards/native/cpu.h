@@ -6,6 +6,7 @@
 
 typedef struct {
     bool has_avx2;
+    bool has_bmi2;   // shifts by any register
     bool has_clmul;  // products of polynomials over GF(2), and SSE 4.1
 } cpu;
 

@@ -139,6 +139,11 @@ bool book_add_dc_sizes(code_book *book);
 void book_optimise(code_book *book, const uint32_t frequency[256]);
 int decoder_long_symbol(const decoder *decoder, unsigned sixteen, int *length);
 
+// jpeg_window.c
+const uint8_t *jpeg_find_marker(const uint8_t *at, const uint8_t *end);
+bool jpeg_read_to_scan(source *jpeg, scan *scan);
+bool cut_is_sound(const cut *c);
+
 // jpeg_write.c
 bool jpeg_choose_tiles(const source *jpeg, tiled *result);
 void jpeg_note_checksums(tiled *result, const uint8_t *data);

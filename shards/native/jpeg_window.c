@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 // The first 0xFF in front of something that is not a zero; NULL where there is none.
-static const uint8_t *find_marker(const uint8_t *at, const uint8_t *end)
+const uint8_t *jpeg_find_marker(const uint8_t *at, const uint8_t *end)
 {
 #ifdef __SSE2__
     const __m128i ones = _mm_set1_epi8(-1), zeros = _mm_setzero_si128();
@@ -29,7 +29,7 @@ static bool map_rows(source *jpeg, const scan *scan, tiled *result)
     for (int y = 0; y < jpeg->mcu_rows; y++) {
         result->row_offsets[y] = (uint32_t)(at - jpeg->data);
         for (int x = 0; x < tiles; x++, tile++) {
-            const uint8_t *marker = find_marker(at, end);
+            const uint8_t *marker = jpeg_find_marker(at, end);
             if (!marker || marker[1] != (tile == last ? EOI : RST0 + (tile & 7)))
                 return false;
             at = marker + 2;
@@ -39,14 +39,15 @@ static bool map_rows(source *jpeg, const scan *scan, tiled *result)
     return true;
 }
 
-static bool read_to_scan(source *jpeg, scan *scan)
+// Read everything before the entropy-coded data of the first scan.
+bool jpeg_read_to_scan(source *jpeg, scan *scan)
 {
     return jpeg_open(jpeg) && jpeg_next_scan_or_end(jpeg) == SOS && jpeg_read_scan(jpeg, scan);
 }
 
 static bool map_source(source *jpeg, scan *scan, tiled *result)
 {
-    if (!read_to_scan(jpeg, scan) || jpeg->frame == SOF2 || scan->count != jpeg->count || scan->restart_mcus == 0 ||
+    if (!jpeg_read_to_scan(jpeg, scan) || jpeg->frame == SOF2 || scan->count != jpeg->count || scan->restart_mcus == 0 ||
         jpeg->mcus_per_row % scan->restart_mcus != 0 || !jpeg_choose_tiles(jpeg, result))
         return false;
     result->restart_mcus = scan->restart_mcus;
@@ -79,7 +80,7 @@ static void make_blank(const cut *c, writer *blank)
 {
     source jpeg = {.data = c->header, .size = (size_t)c->header_size, .file_size = SIZE_MAX};
     scan *scan = calloc(1, sizeof *scan);
-    bool is_read = scan && read_to_scan(&jpeg, scan);
+    bool is_read = scan && jpeg_read_to_scan(&jpeg, scan);
     for (int mcu = 0; is_read && mcu < c->restart_mcus; mcu++)
         for (int i = 0; is_read && i < scan->count; i++) {
             const component *part = &jpeg.components[scan->which[i]];
@@ -138,7 +139,7 @@ static uint8_t *copy_row(const cut *c, int row, const writer *blank, int *number
     const uint8_t *at = c->rows + (c->row_offsets[row] - c->row_offsets[0]);
     const uint8_t *end = c->rows + (c->row_offsets[row + 1] - c->row_offsets[0]);
     for (int tile = 0; tile < c->tile1; tile++) {
-        const uint8_t *marker = find_marker(at, end);
+        const uint8_t *marker = jpeg_find_marker(at, end);
         if (!marker && tile + 1 < c->tiles_per_row)
             return NULL;
         size_t size = (size_t)((marker ? marker : end) - at);
@@ -156,7 +157,8 @@ static uint8_t *copy_row(const cut *c, int row, const writer *blank, int *number
     return out;
 }
 
-static bool is_sound(const cut *c)
+// Whether the numbers of a cut go together.
+bool cut_is_sound(const cut *c)
 {
     if (c->row_count < 1 || c->header_size < 2 || c->tile0 < 0 || c->tile1 <= c->tile0 || c->tile1 > c->tiles_per_row)
         return false;
@@ -172,7 +174,7 @@ EHPS_API int64_t ehps_window_jpeg(const cut *c, uint8_t *out)
 {
     writer blank = {0};
     int number = 0;
-    uint8_t *at = is_sound(c) ? copy_header(c, out) : NULL;
+    uint8_t *at = cut_is_sound(c) ? copy_header(c, out) : NULL;
     if (c->keep && at)
         make_blank(c, &blank);
     for (int row = 0; at && row < c->row_count; row++)

@@ -51,3 +51,26 @@ def test_openpose_lands_in_its_own_slots_of_human_data():
 def test_an_unknown_convention_names_the_nearest():
     with pytest.raises(UnknownNameError, match="coco_wholebody"):
         convention("coco_whole_body")
+
+
+def test_the_131_points_are_those_of_coco_wholebody_without_roots_of_hands():
+    names = CONVENTIONS["wholebody_131"]
+    assert set(CONVENTIONS["coco_wholebody"]) - set(names) == {"left_hand_root", "right_hand_root"}
+    assert [CONVENTIONS["human_data"].index(name) for name in names] == sorted(
+        CONVENTIONS["human_data"].index(name) for name in names
+    )
+    assert len(names) == 131
+
+
+def test_human36m_has_the_right_leg_first():
+    names = CONVENTIONS["h36m_17"]
+    assert [names.index(f"{side}_knee") for side in ("right", "left")] == [2, 5]
+    assert [names.index(f"{side}_wrist") for side in ("right", "left")] == [16, 13]
+    out = convert_keypoints(numbered("h36m_17"), "h36m_17", "smplx_144", approximate=True)
+    assert [out[CONVENTIONS["smplx_144"].index(name), 0] for name in ("pelvis", "left_hip", "neck")] == [0, 4, 8]
+
+
+def test_points_of_coco_survive_the_way_through_spin():
+    there = convert_keypoints(numbered("coco_17"), "coco_17", "spin_24")
+    assert there[:, 2].sum() == 17
+    assert (convert_keypoints(there, "spin_24", "coco_17") == numbered("coco_17")).all()

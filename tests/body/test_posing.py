@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ehps.body import posing
 from ehps.body.assets import load_evaluation_assets
 from ehps.body.models import is_standin, load_smplx_layer, model_dir, model_fingerprint, require_model_dir
 from ehps.body.posing import PosingModel, model_path
@@ -125,6 +126,24 @@ def test_assets_have_the_published_sizes(standin_dir):
 def test_a_missing_model_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(BodyModelError, match=r"SMPLX_FEMALE\.npz.*EHPS_BODY_MODELS"):
         model_path(tmp_path, "smplx", "female")
+
+
+def test_betas_that_the_file_has_no_components_for_are_not_read_from_the_expression(standin_dir, tmp_path, monkeypatch):
+    whole = posing.read_model_file(model_path(standin_dir, "smplx", "neutral"))
+    columns = [*range(10), *range(300, 310)]  # as in release 1.0
+    small = {**whole, "shapedirs": whole["shapedirs"][..., columns]}
+    path = tmp_path / "smplx" / "SMPLX_NEUTRAL.npz"
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setattr(posing, "read_model_file", lambda _: small)
+    values = {"betas": np.ones((1, 10)), "expression": np.ones((1, 10))}
+    expected = PosingModel.load(standin_dir, num_betas=10).vertices(values)
+    np.testing.assert_allclose(PosingModel.load(tmp_path, num_betas=10).vertices(values), expected)
+    with pytest.raises(BodyModelError, match=r"SMPLX_NEUTRAL.npz holds 10 shape components, but .* with 11 betas"):
+        PosingModel.load(tmp_path, num_betas=11)
+    monkeypatch.undo()
+    with pytest.raises(BodyModelError, match="holds 10 shape components"):
+        PosingModel.load(standin_dir, "smpl", num_betas=11)
 
 
 def test_the_environment_names_the_models(monkeypatch, tmp_path, standin_dir):

@@ -102,3 +102,12 @@ def test_a_file_that_is_no_pickle_says_so(tmp_path):
         load_pickle(tmp_path / "x.pkl")
     with pytest.raises(RawFileError, match="no such file"):
         load_pickle(tmp_path / "gone.pkl")
+
+
+def test_what_the_caller_does_without_becomes_none_and_is_never_called(tmp_path, capsys):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"pose": np.arange(3.0), "losses": [Evil(), {"hand": Evil()}]}))
+    value = load_pickle(path, dropped=frozenset({"builtins.print"}))
+    assert value["losses"] == [None, {"hand": None}]
+    np.testing.assert_array_equal(value["pose"], [0, 1, 2])
+    assert capsys.readouterr().out == ""

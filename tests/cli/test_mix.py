@@ -3,12 +3,15 @@
 import json
 
 import cv2
+import fsspec
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from ehps.cli.main import app
+from ehps.cli.mix import _rate_row
 from ehps.tests.raw import ochuman
+from ehps.training.stream_bench import Rates, Reading
 
 
 def ehps(*arguments):
@@ -65,6 +68,7 @@ def test_a_plan_shows_shares_shuffling_and_the_schedule(data, mine):
 
 def test_a_plan_for_programs_is_one_object_a_member_and_one_of_all(data, mine):
     result = ehps("mix", "plan", mine, "-c", data, "--json", "--against", "ochuman:val")
+    assert result.exit_code == 0, (result.output, repr(result.exception))
     ochuman_val, more, everyone = (json.loads(line) for line in result.stdout.splitlines())
     assert ochuman_val["sources"] == ["ochuman/val"]
     assert ochuman_val["people_per_epoch"] + more["people_per_epoch"] == everyone["epoch_length"] == 40
@@ -117,3 +121,52 @@ def test_a_wrong_size_is_one_sentence(data, mine):
     result = ehps("mix", "bench", mine, "-c", data, "--size", "256")
     assert result.exit_code == 2
     assert "192x256" in result.output
+
+
+@pytest.fixture
+def elsewhere(data, tmp_path, monkeypatch):
+    """The same tree on a store in memory."""
+    monkeypatch.setenv("EHPS_CACHE", str(tmp_path / "cache"))
+    store = fsspec.filesystem("memory")
+    store.put(str(data), "/mixed", recursive=True)
+    yield "memory://mixed"
+    store.rm("/mixed", recursive=True)
+
+
+def test_a_plan_of_a_tree_on_a_store_expects_a_rate(mine, elsewhere):
+    result = ehps("mix", "plan", mine, "-c", elsewhere, "--json")
+    assert result.exit_code == 0, result.output
+    everyone = json.loads(result.stdout.splitlines()[-1])
+    assert everyone["people_per_s_estimated"] > 1
+    assert "estimate: " in result.stderr
+    result = ehps("mix", "plan", mine, "-c", elsewhere, "--no-rate")
+    assert "estimate" not in result.stderr
+
+
+def test_the_bench_of_a_store_says_how_it_was_read(mine, elsewhere):
+    result = ehps("mix", "bench", mine, "-c", elsewhere, "-n", 16, "--batch-size", 8, "--threads", 2, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["reading"]["2"]["mb_per_s"] > 0
+    assert 0 < found["reading"]["2"]["used"] <= 1
+
+
+def test_the_rows_of_rates_tell_of_reading_where_there_was_any():
+    reading = Reading(mb_per_s=120.0, mb_per_run=1.5, used=0.7, waited=0.1)
+    found = Rates(8, 0.1, (), {0: 10.0, 2: 20.0}, {2: reading}, 1e5, "")
+    assert _rate_row(found, 2) == {
+        "threads": 2,
+        "people/s": 20.0,
+        "MB/s read": 120.0,
+        "MB a run": 1.5,
+        "used": 0.7,
+        "waited": 0.1,
+    }
+    assert _rate_row(found, 0)["waited"] is None
+
+
+def test_a_store_that_is_not_there_is_one_sentence(mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("EHPS_CACHE", str(tmp_path / "cache"))
+    result = ehps("mix", "plan", mine, "-c", "memory://nowhere")
+    assert result.exit_code != 0
+    assert "there is no catalog of a converted tree here" in str(result.exception)

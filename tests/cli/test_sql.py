@@ -34,7 +34,7 @@ def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("sql")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EHPS_BODY_MODELS", "standin")
-        ochuman.build(root / "raw", bad=False)
+        ochuman.build(root / "raw", bad=False, fits=False)
         assert ehps("convert", "ochuman", "--raw", root / "raw", "--out", root / "data").exit_code == 0
     return root / "data"
 

@@ -16,7 +16,8 @@ from ehps.cards import card_ids, load_card
 from ehps.converters import converter_ids, converter_options, get_converter, list_sources
 from ehps.converters.pictures import labels_alone
 from ehps.errors import RawFileError, UnknownNameError
-from ehps.shards.record import Frame, Person, Reject, array_fields, check_person
+from ehps.shards.picture import picture_size
+from ehps.shards.record import ContainedPicture, Frame, Person, Reject, array_fields, check_person
 from ehps.tests.raw._recovery import converted, differences, worst
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,7 @@ def test_people_stand_where_the_fake_tree_put_them(dataset, fake, raw):
     mesh_mm, joints_px, keypoints_px = worst(found)
     assert not mesh_mm > 0.1
     assert not joints_px > 0.1
-    assert keypoints_px < 0.75, "half a pixel each way is what rounding to whole pixels costs"
+    assert not keypoints_px >= 0.75, "half a pixel each way is what rounding to whole pixels costs"
     assert not any(one.missing for one in found)
     assert not any(one.invented for one in found)
 
@@ -134,12 +135,23 @@ def test_the_card_promises_no_label_that_nobody_carries(dataset, records):
 
 def test_frames_state_the_size_of_the_turned_picture(raw, records):
     for frame in frames_of(records):
-        assert frame.image.is_relative_to(raw[0])
+        assert getattr(frame.image, "path", frame.image).is_relative_to(raw[0])  # of a picture inside a file: the file
         assert frame.width > 0
         assert frame.height > 0
         if frame.camera.K is not None:
             assert abs(frame.camera.K[0, 2] / frame.width - 0.5) < 0.1
             assert abs(frame.camera.K[1, 2] / frame.height - 0.5) < 0.1
+
+
+def test_pictures_inside_files_travel_to_workers_and_can_be_read(records):
+    for split in records.values():
+        frames = [record for record in split if isinstance(record, Frame)]
+        for frame in [frame for frame in frames if isinstance(frame.image, ContainedPicture)][:3]:
+            assert pickle.loads(pickle.dumps(frame.image)) == frame.image
+            assert frame.image.size() in ((frame.width, frame.height), (frame.height, frame.width))
+            content = frame.image.read()
+            size = content.shape[1::-1] if isinstance(content, np.ndarray) else picture_size(content)
+            assert size == frame.image.size()
 
 
 def test_provenance_leads_back_to_a_raw_file(raw, records):
@@ -174,10 +186,21 @@ def test_a_tree_without_bad_records_has_no_rejects(dataset, fake, tmp_path):
         assert not [record for record in converted(dataset, tmp_path, split) if isinstance(record, Reject)]
 
 
+def containers_without_labels(frames, root) -> set[Path]:
+    """Return the files that hold pictures, such as videos, and from which no label was read."""
+    holding = {frame.image.path for frame in frames if isinstance(frame.image, ContainedPicture)}
+    names = {name for frame in frames for person in frame.people for name in person.provenance.file.split(";")}
+    return holding - {root / name for name in names}
+
+
 def test_labels_alone_are_the_same_people_without_any_picture(dataset, fake, tmp_path):
     fake.build(tmp_path, bad=False)
     before = {split: list(converted(dataset, tmp_path, split)) for split in fake.SPLITS}
-    for path in [*tmp_path.rglob("*.jpg"), *tmp_path.rglob("*.png")]:
+    for path in [
+        *tmp_path.rglob("*.jpg"),
+        *tmp_path.rglob("*.png"),
+        *containers_without_labels(frames_of(before), tmp_path),
+    ]:
         path.unlink()
     for folder in sorted((path for path in tmp_path.rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):

@@ -52,8 +52,10 @@ def test_the_summary_of_a_unit_says_how_it_was_made(run, out):
     found = unit(out)["checks"]
     assert found["measures"]["reprojection_px"]["count"] == 6
     assert found["measures"]["reprojection_px"]["max"] == 0
-    assert found["hands"]["as_stored"] == 0
-    assert (found["hands"]["people"], found["hands"]["verdict"]) == (6, "as_stored")
+    for kind, unit_of_kind in (("2d", "px"), ("3d", "mm")):
+        hands = found["hands"][kind]
+        assert hands["as_stored"] == 0
+        assert (hands["people"], hands["unit"], hands["verdict"]) == (6, unit_of_kind, "as_stored")
     assert (found["swapped"], found["warnings"]) == (0, [])
 
 
@@ -245,8 +247,12 @@ def test_bounds_of_the_card_reject_people(toy, run, out, monkeypatch):
 )
 def test_a_wrong_hand_convention_is_noticed(run, out, mistake, verdict):
     (report,) = run(options={"mistake": mistake})
-    assert unit(out)["checks"]["hands"]["verdict"] == verdict
-    assert any(f"hands fit better as {verdict} (0.0 px)" in text for text in report.warnings)
+    assert {kind: found["verdict"] for kind, found in unit(out)["checks"]["hands"].items()} == {
+        "2d": verdict,
+        "3d": verdict,
+    }
+    for text in (f"hands fit better as {verdict} (0.0 px)", f"hands fit better as {verdict} (0.0 mm)"):
+        assert any(text in warning for warning in report.warnings)
 
 
 def test_people_labelled_the_wrong_way_round_are_noticed(run, out):
@@ -385,10 +391,10 @@ def test_a_check_tells_what_a_conversion_would_find_and_writes_nothing(toy, raw,
     assert sorted(tmp_path.rglob("*")) == before
     assert report.rejects == {"missing_image": 2}
     assert report.measures["joint_error_mm"]["count"] == 10
-    text = report.describe()
-    assert "train_0_0000: images/train_0_0000.jpg: the picture is not there" in text
-    assert "16.7% of the people would be rejected, the card allows 10.0% (missing_image 2)" in text
-    assert "mean_removed" in text
+    tables = {title: rows for title, rows in report.tables()}
+    assert tables["left out"][0]["for example"] == "train_0_0000: images/train_0_0000.jpg: the picture is not there"
+    assert tables["train: do the labels agree?"][0]["people"] == 10
+    assert "16.7% of the people would be rejected, the card allows 10.0% (missing_image 2)" in report.warnings[0]
     assert json.loads(json.dumps(report.to_json()))["splits"][0]["people"] == 10
 
 
@@ -398,5 +404,8 @@ def test_a_check_reports_units_that_fail(toy, raw):
 
 
 def test_a_sound_source_has_no_warnings(toy, raw):
-    assert check("toy", raw, "train").warnings == []
-    assert check("toy", raw, "train").describe().endswith("no warnings")
+    report = check("toy", raw, "train")
+    assert report.warnings == []
+    verdicts = {finding.check: finding.verdict for finding in report.findings["train"]}
+    assert verdicts["distance from the 3D keypoints"] == "no bound"
+    assert verdicts["body inside its box"] == verdicts["better if left and right were swapped"] == "good"

@@ -86,7 +86,7 @@ def test_units_are_converted_again_when_the_model_appears(root, tmp_path, monkey
     monkeypatch.setenv("EHPS_BODY_MODELS", "standin")
     (report,) = convert("gta_human2", root, tmp_path, "train", catalog=False)
     assert {unit.state for unit in report.units} == {"done"}
-    assert all(unit.hands["verdict"] == "as_stored" for unit in report.units)
+    assert all(unit.hands["2d"]["verdict"] == "as_stored" for unit in report.units)
 
 
 def test_a_model_file_without_components_is_named(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from ehps.body import cameras
 from ehps.body.cameras import invert_rigid, parameters_to_camera, rigid, transform_points
 from ehps.body.hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN, to_absolute
-from ehps.converters import bedlam, ehf, mscoco
+from ehps.converters import bedlam, ehf
 from ehps.converters.formats import coco_json, neuralannot_json
 from ehps.converters.pictures import assemble
 from ehps.tests.raw._people import joints, place, random_parameters, rotation, standin
@@ -66,7 +66,11 @@ FACE_LAST = dict(sorted(coco_json._WHOLE_BODY.items(), key=lambda item: item[0] 
 # What is planted -> (source, how, mesh in mm, joints in px, keypoints in px: at least this must be reported).
 MUTATIONS = {
     "bedlam: left and right hand swapped": ("bedlam", wrapped(bedlam, "cut_pose", with_swapped_hands), 20, 3, 0),
-    "mscoco: left and right hand swapped": ("mscoco", wrapped(mscoco, "fit_fields", with_swapped_hands), 20, 3, 0),
+    "mscoco: left and right hand swapped": (
+        "mscoco",
+        wrapped(neuralannot_json, "fit_fields", with_swapped_hands),
+        *(20, 3, 0),
+    ),
     "bedlam: hand mean added to absolute hands": ("bedlam", wrapped(bedlam, "cut_pose", with_means), 20, 3, 0),
     "mscoco: hand mean added twice": (
         "mscoco",

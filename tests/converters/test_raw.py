@@ -5,6 +5,7 @@ import pytest
 
 from ehps.converters.pictures import assemble
 from ehps.converters.raw import (
+    are_intrinsics,
     compact_numbers,
     first_dir,
     first_file,
@@ -34,6 +35,17 @@ def write_png(path, width=8, height=6):
     import cv2
 
     cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_intrinsics_of_any_number_of_cameras_are_judged(shape):
+    K = np.broadcast_to(np.diag([500.0, 510, 1]), (*shape, 3, 3)).copy()
+    assert are_intrinsics(K).shape == shape
+    assert are_intrinsics(K).all()
+    K[..., 1, 1] = 0
+    assert not are_intrinsics(K).any()
+    K[..., 1, 1] = np.inf
+    assert not are_intrinsics(K).any()
 
 
 def test_numbers_in_names_sort_as_numbers(tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ehps.converters.engine import convert
+from ehps.converters.units import ENGINE_VERSION
 from ehps.shards.tree import read_unit
 
 FRAMES = 24  # three batches of 16 people
@@ -112,7 +113,7 @@ def _newer_version(toy, raw, out, monkeypatch):
 
 def _newer_engine(toy, raw, out, monkeypatch):
     monkeypatch.setattr("ehps.converters.units.ENGINE_VERSION", 99)
-    return "engine_version was 2, is 99"
+    return f"engine_version was {ENGINE_VERSION}, is 99"
 
 
 def _other_bounds(toy, raw, out, monkeypatch):

@@ -1,10 +1,16 @@
 """Pictures on their way to the writer: in order whatever the threads, looked at once, refused by name."""
 
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from ehps.converters.storing import Storing, has_sound_chunks, open_room
+from ehps.errors import PictureError
+from ehps.shards.picture import decode_rgb
 from ehps.shards.record import Frame, Labels, Person, Provenance
 
 
@@ -86,3 +92,77 @@ def test_checksums_of_a_png_are_followed_chunk_by_chunk():
     png = noise(0, ".png")
     assert has_sound_chunks(png)
     assert not has_sound_chunks(png[:300] + bytes([png[300] ^ 1]) + png[301:])
+
+
+READ: list[tuple[int, str]] = []  # number and thread of the pictures that were taken out of their file
+
+
+@dataclass(frozen=True)
+class Contained:
+    """A picture inside a file: pixels of one colour, or the owner's bytes; the seventh is damaged."""
+
+    number: int
+    is_encoded: bool = False
+    path = Path("film.mp4")
+
+    @property
+    def name(self):
+        return f"frame {self.number}"
+
+    def size(self):
+        return 128, 96
+
+    def read(self):
+        READ.append((self.number, threading.current_thread().name))
+        if self.number == 7:
+            raise PictureError(f"{self.path}, {self.name}", "damaged_image", "a hole in the film")
+        return noise(self.number) if self.is_encoded else np.full((96, 128, 3), (10 * self.number, 40, 90), np.uint8)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_pictures_inside_a_file_are_taken_out_by_one_thread_in_order(threads):
+    del READ[:]
+    found = pictured([frame(number, Contained(number)) for number in range(20)], threads=threads)
+    assert [(number, threading.current_thread().name) for number in range(20)] == READ
+    (reject,) = found.pop(7).rejects
+    assert (reject.reason, reject.detail) == ("damaged_image", "film.mp4, frame 7: a hole in the film")
+    for number, one in zip([n for n in range(20) if n != 7], found, strict=True):
+        picture = one.pieces[0].picture
+        assert (picture.stored, picture.tiles is not None, picture.width) == ("video_to_jpeg_95", True, 128)
+        assert np.abs(decode_rgb(picture.data).astype(int) - (10 * number, 40, 90)).max() <= 2
+
+
+def test_encoded_pictures_inside_a_file_go_the_way_of_files():
+    (one,) = pictured([frame(3, Contained(3, is_encoded=True))])
+    assert one.pieces[0].picture.data == pictured([frame(3)])[0].pieces[0].picture.data
+    (kept,) = pictured([frame(3, Contained(3, is_encoded=True))], Storing(jpeg="keep"))
+    assert kept.pieces[0].picture.data == noise(3)
+
+
+def test_pixels_are_turned_before_they_are_encoded():
+    pixels = cv2.imdecode(np.frombuffer(noise(1), np.uint8), cv2.IMREAD_COLOR_RGB)
+
+    class Turned(Contained):
+        def read(self):
+            return pixels
+
+    one = frame(0, Turned(0), width=96)
+    turned = Frame(**{**vars(one), "height": 128, "quarter_turns": 1})
+    picture = pictured([turned])[0].pieces[0].picture
+    assert (picture.width, picture.height) == (96, 128)
+    straight = cv2.imencode(
+        ".jpg", cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]
+    )[1]
+    assert np.array_equal(decode_rgb(picture.data), decode_rgb(straight.tobytes()))
+
+
+def test_labels_alone_take_nothing_out_of_a_file():
+    del READ[:]
+    (found,) = pictured([frame(7, Contained(7))], Storing(images="none"), threads=2)
+    assert (found.rejects, READ) == ([], [])
+
+
+def test_a_contained_picture_of_another_size_names_its_place():
+    (found,) = pictured([frame(3, Contained(3), width=127)])
+    assert found.rejects[0].reason == "image_size"
+    assert found.rejects[0].detail.startswith("film.mp4, frame 3: ")

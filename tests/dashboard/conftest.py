@@ -11,6 +11,7 @@ import pytest
 from ehps.benchmark.protocol import load_protocol
 from ehps.benchmark.results import RunFacts, make_result, write_result
 from ehps.body.posing import PosingModel
+from ehps.dashboard.inventory import converter_version
 from ehps.shards.catalog import build_catalog
 from ehps.shards.codec import sample_key
 from ehps.shards.picture import picture_of
@@ -79,7 +80,7 @@ def picture(rng: np.random.Generator) -> bytes:
 def write_unit(out: Path, model: PosingModel, dataset: str, split: str, unit: str, frames: int, origin: str) -> None:
     """One unit with one or two people a frame and a few rejects."""
     rng = np.random.default_rng([len(dataset), len(split), frames])
-    with UnitWriter(out, dataset, split, unit, meta={"converter_version": 1}) as writer:
+    with UnitWriter(out, dataset, split, unit, meta={"converter_version": converter_version(dataset)}) as writer:
         for index in range(frames):
             people = tuple(person(model, rng, origin, 10 * index + i) for i in range(1 + index % 2))
             frame = Frame(

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ehps.body.cameras import Distortion
 from ehps.body.draw import render_mesh, scene_background
 from ehps.body.hands import LEFT_HAND_MEAN, mirrored
 from ehps.body.joints import SMPLX_INDEX
@@ -214,11 +215,14 @@ class TruePerson:
     body_model: str = "smplx"
     gender: str = "neutral"  # of the body model
     kid_weight: float | None = None
+    distortion: Distortion | None = None  # of the stored picture
+    own_model: PosingModel | None = None  # of somebody with a personal template instead of betas
 
     @property
     def model(self) -> PosingModel:
         """Return the model that the parameters belong to."""
-        return body_model(self.body_model, self.gender, self.num_betas, is_kid=self.kid_weight is not None)
+        is_kid = self.kid_weight is not None
+        return self.own_model or body_model(self.body_model, self.gender, self.num_betas, is_kid=is_kid)
 
     @property
     def posable(self) -> Parameters:

@@ -1,7 +1,8 @@
 """Errors planted on purpose, and what the comparison with the truth makes of them."""
 
 import importlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ import pytest
 
 from ehps.tests.raw._people import Truth
 from ehps.tests.raw._recovery import differences, worst
+
+LOG = logging.getLogger(__name__)
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -47,3 +50,18 @@ def replaced(owner: ModuleType | type, name: str, value: Any) -> Plant:
 def reported(tree: Tree) -> tuple[float, float, float]:
     """Return the largest distances (mesh in mm, joints in px, keypoints in px) that the comparison reports."""
     return worst(differences(*tree))
+
+
+def assert_reported(
+    name: str, plant: Plant, tree: Tree, bounds: Sequence[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plant an error; fail unless at least these distances (mesh in mm, joints in px, keypoints in px) are reported.
+
+    Nobody is seen who stands behind the camera, so pixels that are not there satisfy any bound.
+    """
+    plant(monkeypatch)
+    found = reported(tree)
+    LOG.info("%s: mesh %.1f mm, joints %.1f px, keypoints %.1f px", name, *found)
+    assert found[0] >= bounds[0]
+    assert not found[1] < bounds[1]
+    assert not found[2] < bounds[2]

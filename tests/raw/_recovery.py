@@ -52,6 +52,9 @@ def differences(dataset: str, root: Path, truth: Truth, splits: Iterable[str], *
                 found |= {(split, frame.key, person.provenance.row): (frame, person) for person in frame.people}
     trios = [(*found[key], true) for key, true in truth.people.items() if key[0] in splits]
     bodies = _bodies([person for _, person, _ in trios])
+    for i, (_, person, true) in enumerate(trios):
+        if true.own_model is not None:
+            bodies[i] = _posed(true.own_model, [_in_own_shape({n: getattr(person, n) for n in _carried(person)})])[0]
     return [_difference(*trio, body) for trio, body in zip(trios, bodies, strict=True)]
 
 
@@ -74,7 +77,8 @@ def _difference(frame: Frame, person: Person, true: TruePerson, body: np.ndarray
         mesh_mm = 1000 * _farthest(body - want)
         # A body without mesh and transl stands at the origin, the true one, too.
         if person.vertices is not None or person.transl is not None or isinstance(true, TrueHands):
-            joints_px = _farthest(project(body, camera.K) - seen)
+            bent = None if camera.is_undistorted else camera.distortion
+            joints_px = _farthest(project(body, camera.K, bent) - seen)
     keypoints_px = _keypoint_error(frame, person, true)
     return Difference(mesh_mm, joints_px, keypoints_px, true.labelled - carried, carried - true.labelled)
 
@@ -119,10 +123,18 @@ def _true_body(true: TruePerson) -> np.ndarray:
     """Return the same points of the true person, posed with what the source tells about it."""
     if isinstance(true, TrueHands):
         return true.told()
-    if "vertices" in true.labelled:
+    if "vertices" in true.labelled and true.own_model is None:
         return true.vertices()[::_EVERY].astype(np.float64)
-    told = {name: true.parameters[name] for name in true.labelled}
+    told = {name: true.parameters[name] for name in true.labelled - {"vertices"}}
+    if true.own_model is not None:
+        told = _in_own_shape(told)
     return _posed(true.model, [with_kid(told, true.kid_weight)])[0]
+
+
+def _in_own_shape(told: Parameters) -> Parameters:
+    """Return the parameters of somebody whose model has the shape already: no betas, and the mesh is left out."""
+    parameters = {name: value.astype(np.float64) for name, value in told.items() if name != "vertices"}
+    return {**parameters, "betas": np.zeros(0)}
 
 
 @lru_cache(maxsize=1024)
@@ -139,7 +151,7 @@ def _posed(model: PosingModel, people: Sequence[Parameters]) -> np.ndarray:
 def _in_stored_picture(points: np.ndarray, true: TruePerson, frame: Frame) -> np.ndarray:
     """Return where points of the true person are in the owner's picture after the turns that the frame asks for."""
     turns = (frame.quarter_turns - true.quarter_turns) % 4
-    return pixels_after_quarter_turns(project(points, true.K), *true.size, turns)
+    return pixels_after_quarter_turns(project(points, true.K, true.distortion), *true.size, turns)
 
 
 def _keypoint_error(frame: Frame, person: Person, true: TruePerson) -> float:

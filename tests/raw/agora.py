@@ -115,10 +115,12 @@ def build(
     pictures: str = "plain",
     seed: int = 60,
     bad: bool = True,
+    times: int = 1,
     fit: str = "gendered",
     size: tuple[int, int] = (1280, 720),
 ) -> Truth:
-    """Write the tree with about ``frames`` good pictures; the truth is that of a kind of fits."""
+    """Write the tree with about ``frames`` times ``times`` good pictures; the truth is that of a kind of fits."""
+    frames *= times
     truth = Truth(expected={split: {"frames": 0, "people": 0, "rejects": {}} for split in SPLITS})
     rng = np.random.default_rng(seed)
     scans = {kind: _scans(root / folder, rng, frames, kind) for kind, folder in _FITS.items()}

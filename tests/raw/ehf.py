@@ -1,6 +1,7 @@
 """An EHF look-alike: posed meshes moved into the capture space, binary and ascii PLY, OpenPose's keypoints."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,31 +32,41 @@ EXPECTED = {
         "rejects": {"wrong_topology": 1, "unreadable_labels": 1, "missing_image": 1},
     }
 }
+_BODIES = 100  # as many as the owner's; a larger tree shows them again
 _HEAD = "ply\nformat {}\nelement vertex {}\nproperty {} x\nproperty {} y\nproperty {} z\nelement face 1\n"
 _TAIL = "property list uchar int vertex_indices\nend_header\n"
 
 
-def build(root: Path, *, frames: int = 3, pictures: str = "plain", seed: int = 40, bad: bool = True) -> Truth:
-    """Write the flat folder with ``frames`` good pictures; with few of them the last is called 100, not 03."""
+def build(
+    root: Path, *, frames: int = 3, pictures: str = "plain", seed: int = 40, bad: bool = True, times: int = 1
+) -> Truth:
+    """Write the flat folder with ``frames`` times ``times`` good pictures; the last of few is called 100, not 03."""
+    frames *= times
     rng = np.random.default_rng(seed)
-    numbers = [*range(1, frames), 100 if frames < 100 else frames]
+    numbers, bodies = [*range(1, frames), 100 if frames < 100 else frames], min(frames, _BODIES)
     subject = random_parameters(rng)["betas"]  # one person throughout
-    people = [face_camera(random_parameters(rng) | {"betas": subject}, rng.uniform(-0.8, 0.8), 0.15) for _ in numbers]
-    people = place(standin(), people, np.array([0.0, 0.0, 2.9]) + rng.normal(0, 0.08, (frames, 3)))
+    drawn = (random_parameters(rng) | {"betas": subject} for _ in range(bodies))
+    people = [face_camera(person, rng.uniform(-0.8, 0.8), 0.15) for person in drawn]
+    people = place(standin(), people, np.array([0.0, 0.0, 2.9]) + rng.normal(0, 0.08, (bodies, 3)))
     meshes, points = vertices(standin(), people), joints(standin(), people)
     truth = Truth(expected={"test": {"frames": frames, "people": frames, "rejects": {}}})
     studio, worn = backdrop(rng, SIZE, pictures), clothes(rng) if pictures == "rendered" else None
+    images: list[Path] = []
     for i, number in enumerate(numbers):
-        name = f"{number:02d}"
-        picture = studio if pictures == "rendered" else backdrop(rng, SIZE, pictures)
-        if pictures == "rendered":
-            picture = draw_people(picture, meshes[i : i + 1], [K], [worn])
-        write_picture(root / f"{name}_img.{'jpg' if i == 1 else 'png'}", picture)
-        in_world = transform_points(invert_rigid(T_CAMERA_WORLD), meshes[i].astype(np.float64))
-        write_ply(root / f"{name}_align.ply", in_world, binary=i != 1)
-        keypoints = points_2d(project(points[i], K), "openpose_137")
+        name, body = f"{number:02d}", i % bodies
+        images.append(root / f"{name}_img.{'jpg' if body == 1 else 'png'}")
+        if i < bodies:
+            picture = studio if pictures == "rendered" else backdrop(rng, SIZE, pictures)
+            if pictures == "rendered":
+                picture = draw_people(picture, meshes[i : i + 1], [K], [worn])
+            write_picture(images[i], picture)
+        else:
+            shutil.copyfile(images[body], images[i])
+        in_world = transform_points(invert_rigid(T_CAMERA_WORLD), meshes[body].astype(np.float64))
+        write_ply(root / f"{name}_align.ply", in_world, binary=body != 1)
+        keypoints = points_2d(project(points[body], K), "openpose_137")
         write_openpose(root / f"{name}_2Djnt.json", keypoints, rng.uniform(0.3, 0.99, 137))
-        truth.people["test", name, name] = TruePerson(people[i], frozenset({"vertices"}), K, SIZE)
+        truth.people["test", name, name] = TruePerson(people[body], frozenset({"vertices"}), K, SIZE)
     if bad:
         _add_bad_records(root, rng)
         truth.expected["test"]["rejects"] = dict(EXPECTED["test"]["rejects"])

@@ -30,21 +30,23 @@ SIZE = (224, 224)
 _SPLITS = {"train": ("training", 4, 0.2), "test": ("evaluation", 1, 0.2)}  # name, pictures a sample, share of samples
 
 
-def build(root: Path, *, frames: int = 10, pictures: str = "plain", seed: int = 110, bad: bool = True) -> Truth:
-    """Write the tree with about ``frames`` good pictures."""
+def build(
+    root: Path, *, frames: int = 10, pictures: str = "plain", seed: int = 110, bad: bool = True, times: int = 1
+) -> Truth:
+    """Write the tree with about ``frames`` times ``times`` good pictures."""
     truth = Truth(expected={split: {"frames": 0, "people": 0, "rejects": {}} for split in SPLITS})
-    for number, (split, (name, times, share)) in enumerate(_SPLITS.items()):
+    for number, (split, (name, repetitions, share)) in enumerate(_SPLITS.items()):
         rng = np.random.default_rng([seed, number])
-        people = [_person(rng) for _ in range(max(1, round(frames * share)))]
+        people = [_person(rng) for _ in range(max(1, round(frames * times * share)))]
         lists: dict[str, list] = {"K": [], "mano": [], "xyz": [], "scale": [], "verts": []}
         for true in people:
             _append(lists, true)
         if bad and split == "train":
             _append_bad(lists, people[0])
-        _write_pictures(root / name, rng, people, len(lists["K"]), times, pictures)
+        _write_pictures(root / name, rng, people, len(lists["K"]), repetitions, pictures)
         for kind, values in lists.items():
             (root / f"{name}_{kind}.json").write_text(json.dumps(values), encoding="utf-8")
-        good = [(i, repetition) for repetition in range(times) for i in range(len(people))]
+        good = [(i, repetition) for repetition in range(repetitions) for i in range(len(people))]
         for i, repetition in good:
             truth.people[split, f"{repetition * len(lists['K']) + i:08d}", str(i)] = people[i]
         truth.expected[split] |= {"frames": len(good), "people": len(good)}
@@ -87,16 +89,16 @@ def _append_bad(lists: dict[str, list], true: TrueHands) -> None:
 
 
 def _write_pictures(
-    folder: Path, rng: np.random.Generator, people: list[TrueHands], samples: int, times: int, pictures: str
+    folder: Path, rng: np.random.Generator, people: list[TrueHands], samples: int, repetitions: int, pictures: str
 ) -> None:
     """Write every picture of every sample, and the mask of each training sample."""
-    for number in range(samples * times):
+    for number in range(samples * repetitions):
         true = people[number % samples % len(people)]
         picture = backdrop(rng, SIZE, pictures)
         if pictures == "rendered":
             picture = draw_hands(picture, true.hands, true.K)
         write_picture(folder / "rgb" / f"{number:08d}.jpg", picture)
-        if times > 1 and number < samples:
+        if repetitions > 1 and number < samples:
             mask = draw_hands(np.zeros_like(picture), true.hands, true.K)
             write_picture(folder / "mask" / f"{number:08d}.jpg", np.where(mask > 0, 255, 0).astype(np.uint8))
 

@@ -44,9 +44,20 @@ _SEQUENCE = 3  # pictures of a sequence
 
 
 def build(
-    root: Path, *, frames: int = 6, pictures: str = "plain", seed: int = 70, bad: bool = True, with_hands: bool = True
+    root: Path,
+    *,
+    frames: int = 6,
+    times: int = 1,
+    pictures: str = "plain",
+    seed: int = 70,
+    bad: bool = True,
+    with_hands: bool = True,
 ) -> Truth:
-    """Write the tree with ``frames`` good pictures; ``with_hands=False`` is the truth for users without a model."""
+    """Write the tree with ``frames`` times ``times`` good pictures.
+
+    ``with_hands=False`` is the truth for users without a model.
+    """
+    frames *= times
     truth = Truth(expected={"train": {"frames": 0, "people": 0, "rejects": {}}})
     base = root / "gta-human_v2_release"
     for first in range(0, frames, _SEQUENCE):

@@ -87,8 +87,11 @@ class _Files:
             (folder / f"InterHand2.6M_{split}_{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def build(root: Path, *, frames: int = 20, pictures: str = "plain", seed: int = 120, bad: bool = True) -> Truth:
-    """Write the tree with about ``frames`` good pictures, two of each moment."""
+def build(
+    root: Path, *, frames: int = 20, pictures: str = "plain", seed: int = 120, bad: bool = True, times: int = 1
+) -> Truth:
+    """Write the tree with about ``frames`` times ``times`` good pictures, two of each moment."""
+    frames *= times
     truth = Truth(expected={split: {"frames": 0, "people": 0, "rejects": {}} for split in SPLITS})
     for number, (split, captures) in enumerate(_CAPTURES.items()):
         rng = np.random.default_rng([seed, number])

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ehps.body.cameras import intrinsics, project
-from ehps.body.hands import to_deviation
 from ehps.converters.formats.coco_json import clipped_box
 from ehps.converters.mscoco import FITS
+from ehps.tests.raw._eft import eft_file, eft_item, random_eft
+from ehps.tests.raw._neuralannot import FLAGS, fit_entry
 from ehps.tests.raw._people import (
     Parameters,
     TruePerson,
@@ -76,20 +77,26 @@ def build(
     pictures: str = "plain",
     seed: int = 30,
     bad: bool = True,
+    times: int = 1,
     fits: tuple[str, ...] = ("neuralannot",),
 ) -> Truth:
-    """Write the tree with ``frames`` good pictures, two fifths of them val, and the named files of fits."""
+    """Write the tree with ``times`` ``frames`` good pictures, two fifths of them val, and the named files of fits.
+
+    Of EFT's files the truth is that of the last one named: they hold other bodies.
+    """
     truth = Truth(expected={split: {"frames": 0, "people": 0, "rejects": {}} for split in SPLITS})
     for number, split in enumerate(SPLITS):
         rng = np.random.default_rng([seed, number])
-        count = max(1, round(frames * (0.6 if split == "train" else 0.4)))
+        count = max(1, round(times * frames * (0.6 if split == "train" else 0.4)))
         content, cast = _write_pictures(root, split, count, pictures, rng, truth)
         if bad:
             _add_bad_records(root, split, content, truth)
         name = "coco_wholebody_train_v1.0.json" if split == "train" else "person_keypoints_val2017.json"
         _write_json(root / "annotations" / name, content)
-        if split == "train":
-            for fit in fits:
+        for fit in fits:
+            if fit.startswith("eft") and (fit == "eft_val") == (split == "val"):
+                _write_json(root / "eft_fit" / FITS[fit], _eft_fits(rng, split, content, cast, truth))
+            elif split == "train" and fit in ("neuralannot", "osx"):
                 _write_json(root / "annotations" / FITS[fit], _fits(cast, fit, bad=bad))
     return truth
 
@@ -199,25 +206,24 @@ def _fits(cast: dict[int, _Person], fit: str, *, bad: bool) -> dict[str, dict]:
 
 def _fit(person: _Person, fit: str) -> dict[str, dict]:
     """Return one entry of a file of fits."""
-    parameters = person.parameters
-    body = parameters["body_pose"] + (0.0 if fit == "neuralannot" else 0.02)
-    numbers = {
-        "root_pose": parameters["global_orient"],
-        "body_pose": body,
-        "shape": parameters["betas"],
-        "trans": parameters["transl"],
-        "lhand_pose": to_deviation(parameters["left_hand_pose"], "left"),
-        "rhand_pose": to_deviation(parameters["right_hand_pose"], "right"),
-        "jaw_pose": parameters["jaw_pose"],
-        "expr": parameters["expression"],
-    }
-    smplx_param: dict = {name: value.ravel().tolist() for name, value in numbers.items()}
-    if fit == "neuralannot":
-        flags = {"lhand_valid": "lefthand", "rhand_valid": "righthand", "face_valid": "face"}
-        smplx_param |= {name: bool(person.valid[part]) for name, part in flags.items()}
-    K = person.K
-    camera = {"focal": [K[0, 0], K[1, 1]], "princpt": [K[0, 2], K[1, 2]]}
-    return {"smplx_param": smplx_param, "cam_param": camera}
+    if fit == "osx":
+        return fit_entry({**person.parameters, "body_pose": person.parameters["body_pose"] + 0.02}, person.K)
+    flags = {name: bool(person.valid[part]) for name, part in FLAGS.items()}
+    return fit_entry(person.parameters, person.K, **flags)
+
+
+def _eft_fits(rng: np.random.Generator, split: str, content: dict, cast: dict[int, _Person], truth: Truth) -> dict:
+    """Return the content of a file of EFT: SMPL bodies for every second person, under the pictures' names of 2014."""
+    items = []
+    for annotation in content["annotations"]:
+        if annotation["id"] not in cast or annotation["id"] % 2:
+            continue
+        left, top, width, height = annotation["bbox"]
+        centre, side = np.array([left + width / 2, top + height / 2]), 1.2 * max(width, height)
+        true = random_eft(rng, centre, side, SIZE)
+        items.append(eft_item(true, f"COCO_{split}2014_{annotation['image_id']:012d}.jpg", annotation["id"]))
+        truth.people[split, f"{annotation['image_id']:012d}", str(annotation["id"])] = true
+    return eft_file(items, f"COCO2014-{split}")
 
 
 def _add_bad_records(root: Path, split: str, content: dict, truth: Truth) -> None:

@@ -43,8 +43,11 @@ _SEQUENCES = {
 _NAMES = {"m": "male", "f": "female"}
 
 
-def build(root: Path, *, frames: int = 5, pictures: str = "plain", seed: int = 90, bad: bool = True) -> Truth:
-    """Write the tree with about ``frames`` good pictures, one sequence a split."""
+def build(
+    root: Path, *, frames: int = 5, pictures: str = "plain", seed: int = 90, bad: bool = True, times: int = 1
+) -> Truth:
+    """Write the tree with about ``frames`` times ``times`` good pictures, one sequence a split."""
+    frames *= times
     truth = Truth(expected={split: {"frames": 0, "people": 0, "rejects": {}} for split in SPLITS})
     for number, (split, (folder, name, genders, size, share)) in enumerate(_SEQUENCES.items()):
         rng = np.random.default_rng([seed, number])

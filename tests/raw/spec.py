@@ -44,9 +44,11 @@ def build(
     pictures: str = "plain",
     seed: int = 80,
     bad: bool = True,
+    times: int = 1,
     labelled: frozenset[str] = LABELLED,
 ) -> Truth:
-    """Write the tree with ``frames`` good pictures of two people, a third of them test."""
+    """Write the tree with ``frames`` times ``times`` good pictures of two people, a third of them test."""
+    frames *= times
     truth = Truth(expected={split: {"frames": 0, "people": 0, "rejects": {}} for split in SPLITS})
     base = root / "spec-syn"
     for number, split in enumerate(SPLITS):

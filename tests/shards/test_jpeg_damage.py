@@ -186,13 +186,14 @@ tiled *ehps_tile_jpeg(const uint8_t *data, size_t size);
 tiled *ehps_map_tiles(const uint8_t *data, size_t size);
 void ehps_free_tiled(tiled *result);
 int64_t ehps_window_jpeg(const cut *c, uint8_t *out);
+int32_t ehps_decode_window(const cut *c, int32_t reduce, uint8_t *pixels);
 
 static void *copied(const uint8_t *data, int64_t size)
 {
     return memcpy(malloc(size ? (size_t)size : 1), data, (size_t)size);
 }
 
-// Cut a window out of the tiles, of damaged bytes every other time.
+// Cut a window out of the tiles and decode it, of damaged bytes every other time.
 static void cut_window(const tiled *t, unsigned long long state)
 {
     int tiles = ((t->width - 1) / t->mcu_width + 1) / t->restart_mcus, row0 = (int)((state >> 9) % (unsigned)t->rows);
@@ -205,10 +206,17 @@ static void cut_window(const tiled *t, unsigned long long state)
         rows[(state >> 32) % (unsigned long long)size] ^= (uint8_t)(state >> 40);
     int tile0 = (int)((state >> 24) % (unsigned)tiles);
     cut c = {header, rows, t->header_size, size, offsets, t->rows - row0, tiles, tile0, tiles, t->restart_mcus,
-             t->width, t->height, state & 1 << 19 ? keep : NULL};
+             t->width - tile0 * t->restart_mcus * t->mcu_width, t->height - row0 * t->mcu_height,
+             state & 1 << 19 ? keep : NULL};
+    for (unsigned i = 0; i < sizeof keep; i++)
+        keep[i] = i % 3 == 0;
     uint8_t *out = malloc((size_t)(c.header_size + size + 2 * c.row_count + 2));
     ehps_window_jpeg(&c, out);
-    free(header), free(rows), free(out);
+    int reduce = 1 << (state >> 44 & 3);
+    int columns = (c.width + reduce - 1) / reduce, lines = (c.height + reduce - 1) / reduce;
+    uint8_t *pixels = malloc(3 * (size_t)columns * (size_t)lines);
+    ehps_decode_window(&c, reduce, pixels);
+    free(header), free(rows), free(out), free(pixels);
 }
 
 static void try_one(const uint8_t *data, size_t size, unsigned long long state)
@@ -256,7 +264,7 @@ def test_no_mutation_makes_the_transcoder_touch_what_is_not_its_own(tmp_path):
     driver, program = tmp_path / "driver.c", tmp_path / "driver"
     driver.write_text(DRIVER)
     flags = "-std=c11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all".split()
-    sources = [str(path) for path in [*sorted(NATIVE.glob("jpeg*.c")), NATIVE / "crc32.c"]]
+    sources = [str(path) for path in [*sorted(NATIVE.glob("jpeg*.c")), NATIVE / "crc32.c", NATIVE / "cpu.c"]]
     build = ["gcc", *flags, f"-I{NATIVE}", "-o", str(program), str(driver), *sources]
     made = subprocess.run(build, capture_output=True, text=True, check=False)
     if made.returncode:

@@ -174,7 +174,7 @@ def test_floats_are_split_by_bytes_and_never_a_dictionary(tree):
     assert not any("RLE_DICTIONARY" in column.encodings for column in floats)
 
 
-@pytest.mark.parametrize(("version", "advice"), [("1", "convert the unit again"), ("3", "update ehps")])
+@pytest.mark.parametrize(("version", "advice"), [("1", "convert the unit again"), ("4", "update ehps")])
 def test_a_sidecar_of_another_format_is_refused(tmp_path, version, advice):
     path = tmp_path / "a.parquet"
     write_table(path, pa.table({"key": ["k"]}), {"ehps_format": version})

@@ -10,6 +10,7 @@ import torch
 
 from ehps.errors import RecipeError
 from ehps.training import loop
+from ehps.training.compat import quirks_named
 from ehps.training.loop import learning_rate, train
 from ehps.training.predictor import load_predictor
 from ehps.training.recipes import get_recipe
@@ -137,3 +138,15 @@ def test_the_learning_rate_rises_and_falls_as_a_cosine():
     assert learning_rate(recipe, 10) == pytest.approx(1.0)
     assert learning_rate(recipe, 60) == pytest.approx(0.55)
     assert learning_rate(recipe, 110) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("compat", ["paper", "smpler-x"])
+def test_smplerx_trains_and_continues(recipe, converted, tmp_path, compat):
+    short = replace(recipe, model="smpler-x", compat=compat, steps=3, save_every=2, network=recipe.network)
+    train(short, tmp_path / "whole", converted, device="cpu")
+    train(short, tmp_path / "parts", converted, device="cpu", stop_after=2)
+    last = train(short, tmp_path / "parts", converted, device="cpu")
+    assert terms(tmp_path / "parts") == terms(tmp_path / "whole")
+    assert {"joints_volume", "left_hand_box", "face_box"} <= set(terms(tmp_path / "whole")[0])
+    assert all(np.isfinite(value) for step in terms(tmp_path / "whole") for value in step.values())
+    assert load_predictor(last, device="cpu").network.quirks == quirks_named(compat)

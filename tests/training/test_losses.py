@@ -35,7 +35,8 @@ def random_pair(seed=0):
         joints_grid=draw(137, 2),
         vertices=None,
     )
-    targets = Targets(draw(53, 3), draw(10), draw(10), draw(137, 3), draw(137, 3), draw(137, 2), draw(2, 3))
+    joints = (draw(137, 3), draw(137, 3), draw(137, 2))
+    targets = Targets(draw(53, 3), draw(10), draw(10), *joints, draw(2, 3), draw(65), draw(3, 2), draw(3, 2))
     return outputs, targets
 
 
@@ -45,7 +46,8 @@ def all_valid():
         betas=torch.ones(PEOPLE, dtype=torch.bool),
         expression=torch.ones(PEOPLE),
         joints=torch.ones(PEOPLE, 137, dtype=torch.bool),
-        has_3d=torch.ones(PEOPLE),
+        joints_3d=torch.ones(PEOPLE, 137),
+        boxes=torch.ones(PEOPLE, 3),
     )
 
 
@@ -107,7 +109,7 @@ def test_left_and_right_hands_are_not_interchangeable():
         ("expression", (1,), {"expression"}),
         ("joints", (1, 30), {"joints_root", "joints_part", "joints_grid"}),
         ("joints", (1, 0), {"joints_root", "joints_part", "joints_grid", "hand_orient", "hand_orient_chain"}),
-        ("has_3d", (1,), {"joints_root", "joints_part"}),
+        ("joints_3d", (1, 30), {"joints_root", "joints_part"}),
     ],
 )
 def test_a_mask_silences_its_losses_for_its_person_alone(field, index, losses):
@@ -154,7 +156,7 @@ def test_the_quirk_averages_the_pelvis_mask_over_the_batch():
 
 def test_the_quirk_supervises_parts_without_3d_labels():
     outputs, targets = random_pair()
-    flat = all_valid()._replace(has_3d=torch.zeros(PEOPLE))
+    flat = all_valid()._replace(joints_3d=torch.zeros(PEOPLE, 137))
     assert not compute_losses(outputs, targets, flat)["joints_part"].any()
     quirky = compute_losses(outputs, targets, flat, Quirks(part_joints_without_3d=True))
     assert quirky["joints_part"].all()

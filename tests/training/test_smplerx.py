@@ -13,8 +13,6 @@ from ehps.training.losses import LossWeights, Targets, Validity, mean_losses
 from ehps.training.outputs import Prediction, body_outputs, pose_body
 from ehps.training.smplerx import SmplerX, square_boxes
 from ehps.training.smplerx_losses import (
-    PartTargets,
-    PartValidity,
     compute_smplerx_losses,
     in_hand_boxes,
     volume_loss,
@@ -146,7 +144,10 @@ def joints_over_the_crop(parts):
 
 
 def batch_of(golden):
-    """The golden file's training batch in our form; masks of 3D joints are those of its joints in 3D."""
+    """The golden file's training batch in our form."""
+    centres, sizes = (
+        torch.stack([golden[f"target.{part}_bbox_{what}"] for part in PARTS], dim=1) for what in ("center", "size")
+    )
     targets = Targets(
         pose=golden["target.smplx_pose"].unflatten(1, (53, 3)),
         betas=golden["target.smplx_shape"],
@@ -155,40 +156,42 @@ def batch_of(golden):
         joints_part=golden["target.smplx_joint_cam"],
         joints_grid=golden["target.joint_img"][..., :2],
         hand_orients=torch.zeros(2, 2, 3),
+        depth=golden["target.joint_img"][:, :65, 2],
+        box_centres=centres,
+        box_sizes=sizes,
     )
     validity = Validity(
         pose=golden["meta.smplx_pose_valid"][:, ::3],
         betas=golden["meta.smplx_shape_valid"],
         expression=golden["meta.smplx_expr_valid"],
         joints=golden["meta.joint_trunc"][..., 0],
-        has_3d=golden["meta.is_3D"],
+        joints_3d=golden["meta.joint_valid"][..., 0] * golden["meta.is_3D"][:, None],
+        boxes=torch.stack([golden[f"meta.{part}_bbox_valid"] for part in PARTS], dim=1),
     )
-    centres, sizes = (
-        torch.stack([golden[f"target.{part}_bbox_{what}"] for part in PARTS], dim=1) for what in ("center", "size")
-    )
-    part_targets = PartTargets(golden["target.joint_img"][:, :65, 2], centres, sizes)
-    boxes = torch.stack([golden[f"meta.{part}_bbox_valid"] for part in PARTS], dim=1)
-    return targets, part_targets, validity, PartValidity(golden["meta.joint_valid"][..., 0], boxes)
+    return targets, validity
 
 
 def test_every_loss_is_the_released_one(golden, said, posed_as_filed):
-    targets, part_targets, validity, part_validity = batch_of(golden)
-    arguments = (posed_as_filed, said.parts, targets, part_targets, validity, part_validity, SMPLERX_RELEASED)
-    losses = compute_smplerx_losses(*arguments)
+    targets, validity = batch_of(golden)
+    losses = compute_smplerx_losses(posed_as_filed, said.parts, targets, validity, SMPLERX_RELEASED)
     # The released code masks the part-relative joints on their own; every other mask is shared.
-    own = part_validity._replace(labelled=golden["meta.smplx_joint_valid"][..., 0])
-    losses["joints_part"] = compute_smplerx_losses(*arguments[:5], own, SMPLERX_RELEASED)["joints_part"]
+    own = validity._replace(joints_3d=golden["meta.smplx_joint_valid"][..., 0])
+    losses["joints_part"] = compute_smplerx_losses(posed_as_filed, said.parts, targets, own, SMPLERX_RELEASED)[
+        "joints_part"
+    ]
     values = {f"loss.{theirs}": losses[ours].float() for theirs, ours in LOSSES.items()}
     seen = in_hand_boxes(targets.joints_grid, validity.joints, said.parts.boxes)
-    values["loss.joint_img"] = volume_loss(said.parts, seen, part_targets.depth, validity.has_3d)
+    has_depth = golden["meta.is_3D"][:, None].expand(-1, 65)
+    values["loss.joint_img"] = volume_loss(said.parts, seen, targets.depth, has_depth)
     again = golden["target.smplx_joint_img"]
     seen = in_hand_boxes(again[..., :2], golden["meta.smplx_joint_trunc"][..., 0], said.parts.boxes)
-    values["loss.smplx_joint_img"] = volume_loss(said.parts, seen, again[:, :65, 2], torch.ones(2))
+    values["loss.smplx_joint_img"] = volume_loss(said.parts, seen, again[:, :65, 2], torch.ones(2, 65))
     means = {name.replace("loss.", "loss_mean."): value.mean() for name, value in values.items()}
     assert set(values | means) == {name for name in golden if name.startswith(("loss.", "loss_mean."))}
     compare(golden, values | means)
-    weighed = LossWeights().joints_volume * values["loss.joint_img"]
-    torch.testing.assert_close(losses["joints_volume"], weighed)
+    seen = in_hand_boxes(targets.joints_grid, validity.joints, said.parts.boxes)
+    ours = volume_loss(said.parts, seen, targets.depth, validity.joints_3d[:, :65])
+    torch.testing.assert_close(losses["joints_volume"], LossWeights().joints_volume * ours)
 
 
 @pytest.mark.parametrize(
@@ -287,9 +290,9 @@ def test_every_weight_learns(golden):
             torch.nn.init.normal_(module.weight, std=0.05)
     said = network(golden["in.img"])
     outputs = body_outputs(said.body, MadeUpBody(golden["fake_body.A"].numpy()))
-    targets, part_targets, validity, part_validity = batch_of(golden)
+    targets, validity = batch_of(golden)
     parts = said.parts._replace(boxes=torch.tensor([[[0.0, 0.0, 192.0, 256.0]] * 3] * 2))
-    losses = compute_smplerx_losses(outputs, parts, targets, part_targets, validity, part_validity)
+    losses = compute_smplerx_losses(outputs, parts, targets, validity)
     torch.stack(list(mean_losses(losses).values())).sum().backward()
     idle = [name for name, parameter in network.named_parameters() if parameter.grad is None]
     assert idle == []

@@ -82,13 +82,17 @@ def batch_of(golden):
         joints_part=t["target.smplx_joint_cam"],
         joints_grid=t["target.joint_img"][..., :2],
         hand_orients=torch.stack([t["target.lhand_root"], t["target.rhand_root"]], dim=1),
+        depth=t["target.joint_img"][:, :65, 2],
+        box_centres=torch.zeros(len(t["meta.is_3D"]), 3, 2),
+        box_sizes=torch.zeros(len(t["meta.is_3D"]), 3, 2),
     )
     validity = Validity(
         pose=t["meta.smplx_pose_valid"][:, ::9],
         betas=t["meta.smplx_shape_valid"],
         expression=t["meta.smplx_expr_valid"],
         joints=t["meta.joint_trunc"][..., 0],
-        has_3d=t["meta.is_3D"],
+        joints_3d=t["meta.is_3D"][:, None].expand(-1, 137),
+        boxes=torch.zeros(len(t["meta.is_3D"]), 3),
     )
     return targets, validity
 

@@ -49,7 +49,8 @@ def test_batches_hold_crops_labels_and_names(source):
     assert batch.crops.dtype == torch.uint8
     assert batch.targets.pose.shape == (8, 53, 3)
     assert batch.validity.joints.shape == (8, 137)
-    assert batch.validity.betas.shape == batch.validity.has_3d.shape == (8,)
+    assert batch.validity.betas.shape == (8,)
+    assert batch.validity.joints_3d.shape == (8, 137)
     assert set(batch.members) == {"bedlam", "ehf"}
     assert all(key.startswith(member) for key, member in zip(batch.keys, batch.members, strict=True))
     assert stream.position == 8

@@ -19,7 +19,7 @@ from ehps.body.rotations import axis_angle_to_matrix
 from ehps.shards.record import ARRAY_FIELDS, Camera
 from ehps.training import targets as of_people
 from ehps.training.augment import Augmentation
-from ehps.training.compat import PAPER, SMPLESTX_RELEASED, truncation_mask
+from ehps.training.compat import PAPER, SMPLESTX_RELEASED, Quirks, truncation_mask
 from ehps.training.crops import FULL_SIZE, crop_affine, move_points
 from ehps.training.losses import Targets, Validity
 from ehps.training.targets import PersonLabels, part_relative
@@ -95,6 +95,8 @@ def golden_labels(golden, i):
         expression=np.zeros(10),
         has_expression=np.array(False),
         hand_orients=np.zeros((2, 3)),
+        part_boxes=np.zeros((3, 4)),
+        has_part_boxes=np.zeros(3, bool),
     )
 
 
@@ -140,7 +142,8 @@ def test_hands_become_deviations_and_every_slice_finds_its_place():
     np.testing.assert_allclose(targets["pose"][37:52] + RIGHT_HAND_MEAN, someone.right_hand_pose, atol=1e-6)
     np.testing.assert_allclose(targets["pose"][52], someone.jaw_pose, rtol=1e-6)
     assert validity["pose"].all()
-    assert validity["betas"] == validity["expression"] == validity["has_3d"] == 1
+    assert validity["betas"] == validity["expression"] == 1
+    assert validity["joints_3d"].all()
 
 
 def test_rows_make_the_batches_of_the_losses():
@@ -175,6 +178,56 @@ def test_only_shapes_of_the_networks_own_space_are_supervised(change):
     assert rows(full_person(**change))[1]["betas"] == 0
 
 
+def test_a_gendered_shape_counts_as_what_it_is_of_the_neutral_body():
+    neutral = np.linspace(-1, 1, 12, dtype=np.float32)
+    targets, validity = rows(full_person(gender="male", betas_neutral=neutral))
+    np.testing.assert_allclose(targets["betas"], neutral[:10], rtol=1e-6)
+    assert validity["betas"] == 1
+    assert rows(full_person(gender="male", kid_weight=0.3, betas_neutral=neutral))[1]["betas"] == 0
+    assert rows(full_person(gender="male", body_model="smplh", betas_neutral=neutral))[1]["betas"] == 0
+
+
+def test_boxes_of_the_parts_follow_the_crop_and_change_sides_in_a_mirror():
+    boxes = {
+        "left_hand_bbox_xyxy": np.array([110.0, 100, 130, 140], np.float32),
+        "right_hand_bbox_xyxy": np.array([150.0, 90, 190, 110], np.float32),
+        "face_bbox_xyxy": np.array([900.0, 0, 940, 40], np.float32),  # outside of the crop
+    }
+    affine, size = np.array([[2.0, 0, -200], [0, 2.0, -160]]), (192, 256)
+    targets, validity = rows(person(**boxes), affine=affine, size=size)
+    assert validity["boxes"].tolist() == [1, 1, 0]
+    np.testing.assert_allclose(targets["box_centres"][0], [40 / 16, 80 / 16])
+    np.testing.assert_allclose(targets["box_sizes"][:2], [[40 / 16, 80 / 16], [80 / 16, 40 / 16]])
+    mirror = np.array([[-2.0, 0, 391], [0, 2.0, -160]])
+    targets, validity = rows(person(**boxes), Augmentation(is_flipped=True), affine=mirror, size=size)
+    assert validity["boxes"].tolist() == [1, 1, 0]
+    np.testing.assert_allclose(targets["box_centres"][1], [(391 - 240) / 16, 80 / 16])
+    np.testing.assert_allclose(targets["box_sizes"][:2], [[80 / 16, 40 / 16], [40 / 16, 80 / 16]])
+
+
+def test_without_boxes_of_its_own_a_part_has_one_about_its_joints():
+    targets, validity = rows(full_person())
+    hand = slice(25, 45)
+    low, high = targets["joints_grid"][hand].min(0), targets["joints_grid"][hand].max(0)
+    assert validity["boxes"][0] == 1
+    np.testing.assert_allclose(targets["box_centres"][0], (low + high) / 2, rtol=1e-5)
+    np.testing.assert_allclose(targets["box_sizes"][0], (high - low) * 1.2, rtol=1e-5)
+    joints = full_person().joints_3d.copy()
+    joints[[37, 38, 39, *range(25, 36), 66, 67, 68]] = np.nan
+    assert rows(full_person(joints_3d=joints))[1]["boxes"].tolist() == [0, 1, 1]
+
+
+def test_joints_known_in_the_picture_alone_count_there_unless_one_mask_serves_both():
+    joints = full_person().joints_3d.copy()
+    joints[SMPLX_INDEX["nose"]] = np.nan
+    keypoints = np.tile(np.array([300.0, 200.0, 1.0], np.float32), (17, 1))
+    someone = full_person(joints_3d=joints, keypoints_2d=keypoints, keypoints_2d_convention="coco_17")
+    nose = SUPERVISION_JOINTS.index("nose")
+    validity = rows(someone)[1]
+    assert (validity["joints"][nose], validity["joints_3d"][nose]) == (1, 0)
+    assert rows(someone, quirks=Quirks(one_joint_mask=True))[1]["joints"][nose] == 0
+
+
 def test_more_than_ten_betas_are_cut_and_fewer_filled():
     targets, _ = rows(full_person(betas=np.arange(11, dtype=np.float32) / 10))
     np.testing.assert_allclose(targets["betas"], np.arange(10) / 10, rtol=1e-6)
@@ -204,7 +257,7 @@ def test_a_person_with_2d_keypoints_only_is_supervised_in_2d_only():
     someone = person(keypoints_2d=keypoints, keypoints_2d_convention="coco_17")
     _, validity = rows(someone)
     names = [name for name, on in zip(SUPERVISION_JOINTS, validity["joints"], strict=True) if on]
-    assert validity["has_3d"] == 0
+    assert not validity["joints_3d"].any()
     assert "left_shoulder" in names
     assert "left_hip" in names  # through its accepted neighbour
     assert "left_wrist" not in names
@@ -229,7 +282,9 @@ def test_a_hand_without_a_body_is_supervised_from_its_wrist():
     someone = person(joints_3d=joints, right_hand_pose=np.ones((15, 3), np.float32), right_hand_orient=orient)
     targets, validity = rows(someone)
     valid = np.flatnonzero(validity["joints"])
-    assert valid.tolist() == list(range(*SUPERVISION_PARTS["right_hand"].indices(137)))
+    hand = list(range(*SUPERVISION_PARTS["right_hand"].indices(137)))
+    assert valid.tolist() == [SUPERVISION_JOINTS.index("right_wrist"), *hand]
+    assert np.flatnonzero(validity["joints_3d"]).tolist() == hand
     wrist = joints[SMPLX_INDEX["right_wrist"]]
     np.testing.assert_allclose(targets["joints_part"][45], joints[SMPLX_INDEX["right_thumb_1"]] - wrist, atol=1e-6)
     np.testing.assert_allclose(targets["hand_orients"][1], orient, rtol=1e-6)
