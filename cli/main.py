@@ -23,6 +23,7 @@ from . import (
     leakage,
     list_,
     mix,
+    predict,
     preview,
     repack,
     sql,
@@ -43,6 +44,7 @@ Examples:
   ehps train demo --catalog DATA --out RUN   train on a mixture
   ehps bench RUN --catalog DATA --out RESULTS
   ehps score --predictions pred.npz --protocol ehf --catalog DATA --model mine
+  ehps predict clip.mp4 --checkpoint RUN --detector yolox_x.onnx --out OUT --overlays
   ehps demo                                  all of it, on built-in data
   ehps add dancefloor                        the files of a new source, to fill in
 """
@@ -93,6 +95,7 @@ app.add_typer(export.app, name="export")
 app.command("preview")(preview.preview_people)
 app.command("train")(train.train_recipe)
 app.command("bench")(bench.run_benchmark)
+app.command("predict")(predict.predict_pictures)
 app.command("table")(table.print_table)
 app.command("dash")(dash.open_dashboard)
 app.command("doctor")(doctor.diagnose)
