@@ -97,7 +97,7 @@ def show_plan(data: Path) -> None:
     """Print what training will see."""
     from .mix import plan_mixture
 
-    plan_mixture("demo", data)
+    plan_mixture("demo", str(data))
 
 
 def demo_recipe(steps: int | None) -> Any:

@@ -85,7 +85,7 @@ class Person:
     keypoints_2d_convention: str | None = None
     keypoints_3d: Float[np.ndarray, "points_3d 4"] | None = None  # x, y, z in m, camera space, confidence
     keypoints_3d_convention: str | None = None
-    joints_3d: Float[np.ndarray, "144 3"] | None = None  # camera space, m, NaN where unknown; by the engine where it can pose
+    joints_3d: Float[np.ndarray, "144 3"] | None = None  # camera space, m; NaN where unknown; mostly by the engine
     bbox_xyxy: Float[np.ndarray, "4"] | None = None  # px, tight
     face_bbox_xyxy: Float[np.ndarray, "4"] | None = None
     left_hand_bbox_xyxy: Float[np.ndarray, "4"] | None = None

@@ -160,7 +160,7 @@ LIST_MEANINGS = {
     "face_bbox_xyxy": "box of the face, px",
     "left_hand_bbox_xyxy": "box of the left hand, px",
     "right_hand_bbox_xyxy": "box of the right hand, px",
-    "betas_neutral": "gendered betas re-expressed for the neutral body of the same body_model; null where neutral already",
+    "betas_neutral": "gendered betas as those of the neutral body of the same body_model; null where neutral already",
 }
 LIST_COLUMNS = [Column(name, _LIST, meaning) for name, meaning in LIST_MEANINGS.items()]
 REJECT_COLUMNS = [

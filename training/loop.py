@@ -31,10 +31,10 @@ from .run_record import RunFolder, run_facts
 from .run_state import CheckpointWriter, RunningMean, RunState, whole
 from .samples import SampleSettings
 from .sheet import write_first_batch
-from .smplx_layer import load_body_layer
-from .start import new_network, random_network
 from .smplerx import SmplerXPrediction
 from .smplerx_losses import compute_smplerx_losses
+from .smplx_layer import load_body_layer
+from .start import new_network, random_network
 from .stochastic_depth import depth_draws
 from .stream import Stream
 

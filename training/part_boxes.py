@@ -1,4 +1,4 @@
-"""Boxes of hands and face as SMPLer-X learns them: where they lie in the crop, from the source's boxes or the joints."""
+"""Boxes of hands and face as SMPLer-X learns them: where they lie in the crop, by the source's boxes or the joints."""
 
 import numpy as np
 from jaxtyping import Bool, Float

@@ -391,7 +391,7 @@ def test_a_check_tells_what_a_conversion_would_find_and_writes_nothing(toy, raw,
     assert sorted(tmp_path.rglob("*")) == before
     assert report.rejects == {"missing_image": 2}
     assert report.measures["joint_error_mm"]["count"] == 10
-    tables = {title: rows for title, rows in report.tables()}
+    tables = dict(report.tables())
     assert tables["left out"][0]["for example"] == "train_0_0000: images/train_0_0000.jpg: the picture is not there"
     assert tables["train: do the labels agree?"][0]["people"] == 10
     assert "16.7% of the people would be rejected, the card allows 10.0% (missing_image 2)" in report.warnings[0]
