@@ -44,7 +44,8 @@ def _aggregate(people: pd.DataFrame, measure: Measure, protocol: Protocol, low: 
     values = people[measure.name].to_numpy(float)
     expected = is_expected(people, measure)
     known = np.isfinite(values)
-    counted = penalised(values, people["answered"].to_numpy(bool), expected, protocol.missing.max_error.of(measure))
+    counted = penalties(people, measure, protocol)
+    counted = counted[np.isfinite(counted)]
     return Aggregate(
         people=int(known.sum()),
         expected=int(expected.sum()),
@@ -57,18 +58,21 @@ def _aggregate(people: pd.DataFrame, measure: Measure, protocol: Protocol, low: 
 
 
 def is_expected(people: pd.DataFrame, measure: Measure) -> np.ndarray:
-    """Return who has the labels that a measure needs (one hand is enough for a measure of both)."""
+    """Return who has the labels that a measure needs; one hand is enough for a measure of both, but not for MRRPE."""
     if measure.part == "hands":
-        return people["has_left_hand"].to_numpy(bool) | people["has_right_hand"].to_numpy(bool)
+        hands = [people[f"has_{side}_hand"].to_numpy(bool) for side in ("left", "right")]
+        return hands[0] & hands[1] if measure.family == "mrrpe" else hands[0] | hands[1]
     return people["has_body" if measure.part == "all" else f"has_{measure.part}"].to_numpy(bool)
 
 
-def penalised(
-    values: Float[np.ndarray, " people"], answered: np.ndarray, expected: np.ndarray, cost: float
-) -> Float[np.ndarray, " counted"]:
-    """Return the values (mm) with ``cost`` for everyone who was expected and not answered."""
-    filled = np.where(answered, values, cost)
-    return filled[expected & np.isfinite(filled)]
+def penalties(people: pd.DataFrame, measure: Measure, protocol: Protocol) -> Float[np.ndarray, " people"]:
+    """Return a measure's values with the protocol's cost for everyone who was expected and not answered.
+
+    NaN where nothing was expected.
+    """
+    values, answered = people[measure.name].to_numpy(float), people["answered"].to_numpy(bool)
+    filled = np.where(answered, values, protocol.missing.max_error.of(measure))
+    return np.where(is_expected(people, measure), filled, np.nan)
 
 
 def bootstrap_intervals(
@@ -84,8 +88,8 @@ def bootstrap_intervals(
     """
     num_sequences = int(sequences.max(initial=-1)) + 1
     known = np.isfinite(values)
-    sums = _sum_by(sequences, np.where(known, values, 0.0), num_sequences)
-    counts = _sum_by(sequences, known.astype(float), num_sequences)
+    sums = group_sums(sequences, np.where(known, values, 0.0), num_sequences)
+    counts = group_sums(sequences, known.astype(float), num_sequences)
     enough = (counts > 0).sum(axis=0) >= 2
     bounds = np.full((2, values.shape[1]), np.nan)
     if enough.any():
@@ -94,8 +98,8 @@ def bootstrap_intervals(
     return bounds
 
 
-def _sum_by(groups: np.ndarray, values: np.ndarray, num_groups: int) -> np.ndarray:
-    """Return the column sums of each group of rows."""
+def group_sums(groups: np.ndarray, values: np.ndarray, num_groups: int) -> np.ndarray:
+    """Return the column sums of each group of rows (0 to ``num_groups`` - 1)."""
     out = np.zeros((num_groups, values.shape[1]))
     np.add.at(out, groups, values)
     return out

@@ -13,7 +13,7 @@ A NaN is refused and named: a mean over it would be a number without meaning.
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 _FREIHAND_FLOOR = 1e-8  # added to the norms by the official FreiHAND script
 
@@ -41,18 +41,22 @@ def similarity_transform(
     source: Float[Any, "*people points 3"],
     target: Float[Any, "*people points 3"],
     *,
+    known: Bool[Any, "*people points"] | None = None,
     reflections: bool = False,
     floor: float = 0.0,
 ) -> Similarity:
     """Return the similarity that brings source onto target with the least sum of squared distances.
 
-    ``reflections`` admits mirrored rotations; ``floor`` (m) is added to the spread of the source before dividing by it.
-    Where all points of a source coincide the scale is zero, so that they land on the target's centroid.
+    ``known`` says which points take part, by default all; the others have finite coordinates too. ``reflections``
+    admits mirrored rotations; ``floor`` (m) is added to the spread of the source before dividing by it. Where all
+    points of a source coincide the scale is zero, so that they land on the target's centroid.
     """
     xp = array_namespace(source, target)
-    source_centre, target_centre = centroid(source), centroid(target)
+    source_centre, target_centre = centroid(source, known), centroid(target, known)
     _require_finite(xp, source_centre + target_centre)
     centred = root_align(source, source_centre)
+    if known is not None:
+        centred = xp.where(known[..., None], centred, xp.zeros_like(centred))
     covariance = xp.matrix_transpose(root_align(target, target_centre)) @ centred
     U, strengths, Vh = xp.linalg.svd(covariance)
     if not reflections:
@@ -65,26 +69,53 @@ def similarity_transform(
 
 
 def similarity_align(
-    source: Float[Any, "*people points 3"], target: Float[Any, "*people points 3"]
+    source: Float[Any, "*people points 3"],
+    target: Float[Any, "*people points 3"],
+    known: Bool[Any, "*people points"] | None = None,
 ) -> Float[Any, "*people points 3"]:
     """Return source moved onto target by a similarity with a proper rotation (Procrustes alignment)."""
-    return similarity_transform(source, target).apply(source)
+    return similarity_transform(source, target, known=known).apply(source)
 
 
 def freihand_align(
-    source: Float[Any, "*people points 3"], target: Float[Any, "*people points 3"]
+    source: Float[Any, "*people points 3"],
+    target: Float[Any, "*people points 3"],
+    known: Bool[Any, "*people points"] | None = None,
 ) -> Float[Any, "*people points 3"]:
     """Return source moved onto target as the official FreiHAND evaluation does: reflections are allowed."""
-    return similarity_transform(source, target, reflections=True, floor=_FREIHAND_FLOOR).apply(source)
+    transform = similarity_transform(source, target, known=known, reflections=True, floor=_FREIHAND_FLOOR)
+    return transform.apply(source)
 
 
-def centroid(points: Float[Any, "*people points 3"]) -> Float[Any, "*people 3"]:
-    """Return the mean point of each person."""
+def scale_align(
+    source: Float[Any, "*people points 3"], target: Float[Any, "*people points 3"]
+) -> Float[Any, "*people points 3"]:
+    """Return source moved and scaled to the centroid and the spread (root mean square) of target, without a turn.
+
+    The "SC" of PVE-T-SC (Sengupta et al., BMVC 2020): not the least-squares scale, which would be smaller.
+    """
+    xp = array_namespace(source, target)
+    source_centre, target_centre = centroid(source), centroid(target)
+    _require_finite(xp, source_centre + target_centre)
+    centred = root_align(source, source_centre)
+    spreads = [xp.sqrt(xp.sum(cloud * cloud, axis=(-2, -1))) for cloud in (centred, root_align(target, target_centre))]
+    is_point = spreads[0] == 0
+    scale = xp.where(is_point, xp.zeros_like(spreads[0]), spreads[1] / xp.where(is_point, 1.0, spreads[0]))
+    return centred * scale[..., None, None] + target_centre[..., None, :]
+
+
+def centroid(
+    points: Float[Any, "*people points 3"], known: Bool[Any, "*people points"] | None = None
+) -> Float[Any, "*people 3"]:
+    """Return the mean of the known points of each person; the origin where none is."""
     xp = array_namespace(points)
-    num_points = points.shape[-2]
     # A product with ones: numpy's own mean along the middle axis is ten times slower.
-    ones = xp.ones_like(points[..., :1])
-    return (xp.matrix_transpose(ones) @ points)[..., 0, :] / num_points
+    weights = xp.ones_like(points[..., :1])
+    if known is None:
+        return (xp.matrix_transpose(weights) @ points)[..., 0, :] / points.shape[-2]
+    weights = xp.where(known[..., None], weights, xp.zeros_like(weights))
+    count = xp.maximum(xp.sum(weights, axis=-2), xp.ones_like(weights[..., 0, :]))
+    return (xp.matrix_transpose(weights) @ points)[..., 0, :] / count
 
 
 def _signs(xp: Any, determinant: Any, strengths: Any) -> Any:

@@ -7,6 +7,7 @@ in space a mesh stands.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +25,12 @@ class BenchmarkPerson:
     vertices: Float[np.ndarray, "vertices 3"] | None = None
     parameters: Mapping[str, np.ndarray] | None = None  # names of smplx, without the people axis
     gender: str | None = None  # of the body that the parameters belong to
+    keypoints_3d: Float[np.ndarray, "points_3d 4"] | None = None  # m, camera space, confidence
+    keypoints_3d_convention: str | None = None
+    keypoints_2d: Float[np.ndarray, "points_2d 3"] | None = None  # px of the stored picture, confidence
+    keypoints_2d_convention: str | None = None
+    size: tuple[int, int] | None = None  # (width, height) of the stored picture, px
+    picture: str = ""  # key of the frame: people of one picture share it
     has_body: bool = True
     has_left_hand: bool = True
     has_right_hand: bool = True
@@ -35,12 +42,22 @@ class BenchmarkPerson:
         return float(self.bbox_xyxy[3] - self.bbox_xyxy[1])
 
 
+@runtime_checkable
+class Predicted(Protocol):
+    """Anything that has a mesh, such as the people whom ``training.predictor`` poses."""
+
+    @property
+    def vertices(self) -> Float[np.ndarray, "vertices space"]:
+        """The mesh (camera space, m), or points where the benchmark is told which."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class PersonPrediction:
-    """The mesh that a model predicts for one person."""
+    """What a model predicts for one person: a mesh, or points where the benchmark is told which (``predictions``)."""
 
-    vertices: Float[np.ndarray, "vertices 3"]
+    vertices: Float[np.ndarray, "vertices space"]
 
 
-Predict = Callable[[Sequence[BenchmarkPerson]], Sequence[PersonPrediction | None]]
-Pose = Callable[[Sequence[BenchmarkPerson]], Float[np.ndarray, "people vertices 3"]]
+Predict = Callable[[Sequence[BenchmarkPerson]], Sequence[Predicted | None]]
+Pose = Callable[[Sequence[BenchmarkPerson]], Float[np.ndarray, "people points 3"]]

@@ -6,39 +6,53 @@ and tables. How it is computed is in ``metrics``.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import ProtocolError, UnknownNameError
 
 Part = Literal["all", "body", "hands", "left_hand", "right_hand", "face"]
-PointKind = Literal["vertices", "joints14", "joints20", "joints21"]
-Alignment = Literal["root", "similarity"]
+PointKind = Literal[
+    *("vertices", "body_vertices"),
+    *("joints12", "joints14", "joints17", "joints16", "joints20", "joints21", "joints22", "joints24", "joints52"),
+]
+Alignment = Literal["none", "root", "similarity", "freihand", "scale", "centroid"]
+# What is computed from points, beside what needs rotations, shapes, time, pictures, a body's girths or a whole image.
+PointFamily = Literal["distance", "pck", "auc", "f_score", "mrrpe"]
+OtherFamily = Literal["angle", "shape", "motion", "keypoints_2d", "height", "detection"]
 
 _PATH = Path(__file__).with_name("measures.yaml")
-_NAME = r"^(PA-)?(PVE|MPJPE)(@[a-z_]+\d*(-below\d+)?)?$"
+_NAME = r"^(PA-)?[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*(@[a-z_]+\d*(-[a-z]+\d*)?|@\d+(\.\d+)?)?$"
 
 
 class Measure(BaseModel):
-    """One number a person: its name, its meaning and its points."""
+    """One number a person (or, of the family ``detection``, one a set of pictures): name, meaning and points."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=_NAME)
     display_name: str
     description: str
+    family: PointFamily | OtherFamily = "distance"
     unit: str = "mm"
     lower_is_better: bool = True
     part: Part
     points: PointKind
     alignment: Alignment
+    threshold: float = Field(default=0.0, ge=0)  # pck, auc, f_score: mm; keypoints_2d: share of the person's size
+    steps: int = Field(default=2, ge=2)  # auc: thresholds from zero on
     drop_above: float | None = None  # a person with a hand above this many mm is left out
+
+    @property
+    def is_of_points(self) -> bool:
+        """Return whether ``metrics.measure_points`` computes it."""
+        return self.family in get_args(PointFamily)
 
 
 class MeanOfPrimaries(BaseModel):
-    """The mean of several protocols' primary measures, such as MPE."""
+    """The mean of several protocols' primary measures, such as MPE, or of one measure under several protocols."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +62,7 @@ class MeanOfPrimaries(BaseModel):
     unit: str = "mm"
     lower_is_better: bool = True
     protocols: tuple[str, ...]
+    measure: str | None = None  # of every protocol, instead of its primary
 
 
 class _File(BaseModel):
@@ -55,6 +70,14 @@ class _File(BaseModel):
 
     measures: tuple[Measure, ...]
     means: tuple[MeanOfPrimaries, ...]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "_File":
+        names = [entry.name for entry in (*self.measures, *self.means)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} named twice")
+        return self
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,13 @@ raises ``version``, and results of different versions never share a column. Miss
 skipped: every result says how many people were asked, answered and missing. Under the rule ``report`` a table shows the
 mean over the answered people and marks the cell when some are missing; under ``penalise`` it shows the mean in which a
 missing person counts with ``max_error``. Every result holds both means.
+
+Each habit of a published evaluation is a field of its own, so that two protocols that differ in one habit differ in
+one line. A protocol may be there before the converter of its data set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -20,15 +24,19 @@ from .measures import Measure, first_problem, get_measure
 PROTOCOL_DIR = Path(__file__).with_name("protocols")
 _ID = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 
+GroundTruth = Literal["vertices", "parameters", "joints", "hand", "keypoints_2d", "template", "hidden"]
+SubmissionFormat = Literal["agora", "bedlam", "freihand", "shapy", "pw3d_challenge"]
+Part = Literal["body", "left_hand", "right_hand", "face"]
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class BodyModel(_Model):
-    """The body whose mesh is compared, and whose gender poses the truth (none: the truth is a mesh already)."""
+    """The body of the truth, and whose gender poses it (none: the truth is points already)."""
 
-    kind: Literal["smplx"] = "smplx"
+    kind: Literal["smplx", "smpl", "mano"] = "smplx"
     gendering: Literal["none", "neutral", "labelled"]
     num_betas: PositiveInt = 10
 
@@ -36,26 +44,53 @@ class BodyModel(_Model):
 class Roots(_Model):
     """The point of each part that is brought together by the measures without ``PA-``."""
 
-    all: Literal["pelvis"] = "pelvis"
-    body: Literal["pelvis"] = "pelvis"
+    all: Literal["pelvis", "hips"] = "pelvis"
+    body: Literal["pelvis", "hips"] = "pelvis"
     hands: Literal["wrist"] = "wrist"
     face: Literal["neck"] = "neck"
 
 
 class Regressors(_Model):
-    """Which maps turn the mesh into roots and joints."""
+    """Which maps turn the meshes into roots and joints."""
 
-    roots: Literal["J_regressor"] = "J_regressor"
-    body: Literal["SMPLX_to_J14"] = "SMPLX_to_J14"
-    hands: Literal["J_regressor_and_fingertips"] = "J_regressor_and_fingertips"
+    roots: Literal["J_regressor", "J_regressor_h36m"] = "J_regressor"
+    body: Literal["SMPLX_to_J14", "J_regressor_lsp14", "J_regressor_h36m", "J_regressor_24", "given"] = "SMPLX_to_J14"
+    hands: Literal["J_regressor_and_fingertips", "given"] = "J_regressor_and_fingertips"
+
+
+class Selection(_Model):
+    """Who of the split is asked, besides the stride."""
+
+    units: tuple[str, ...] = ()  # patterns of units' names; none: all
+    kids: Literal["keep", "leave_out"] = "keep"
+    labelled: tuple[Part, ...] = ()  # people without one of these labels are not asked
+
+    def admits_unit(self, unit: str) -> bool:
+        """Return whether the people of a unit are asked."""
+        return not self.units or any(fnmatchcase(unit, pattern) for pattern in self.units)
+
+
+class Matching(_Model):
+    """How predictions of a whole picture find their people, where the protocol gives no boxes."""
+
+    method: Literal["agora"]
+    cost: Literal["spectral", "mean_distance"]
+    min_iou: float = Field(ge=0, le=1)
+    max_occlusion: float = Field(ge=0, le=100)  # percent; who is more hidden is neither found nor missed
+    early_stop: bool  # a cheap pair that does not overlap uses up a prediction
+    invalid_frees_prediction: bool  # a prediction on somebody who does not count is a false positive
+    missed_hands_and_face: Literal["zero", "left_out"]
+    kids_share_false_positives: bool
+    pictures: tuple[str, ...] = ()  # only those whose names hold one of these (the owner's --onlybfh); none: all
+    rounding: Literal["owner", "none"]  # owner: F1 to two decimals and errors to one before they are divided
 
 
 class Boxes(_Model):
     """Where the person's box comes from and by how much it is enlarged about its centre before the model sees it."""
 
-    source: Literal["ground_truth", "detector"]
+    source: Literal["ground_truth", "detector", "none"]
     detector: str | None = None
-    padding: PositiveFloat
+    padding: PositiveFloat = 1.0
 
     @model_validator(mode="after")
     def _detector_is_named(self) -> "Boxes":
@@ -73,7 +108,9 @@ class MaxError(_Model):
     face: PositiveFloat
 
     def of(self, measure: Measure) -> float:
-        """Return the cost of a missing person in a measure."""
+        """Return the cost of a missing person in a measure; where more is better it is the worst value, zero."""
+        if not measure.lower_is_better:
+            return 0.0
         return getattr(self, "hands" if measure.part.endswith("hand") else measure.part)
 
 
@@ -84,6 +121,13 @@ class Missing(_Model):
     max_error: MaxError
 
 
+class PublishedAs(_Model):
+    """What papers call a test set; with ``papers``, only those."""
+
+    test_set: str
+    papers: tuple[str, ...] = ()
+
+
 class Protocol(_Model):
     """One way to score models on one split of one data set."""
 
@@ -92,16 +136,21 @@ class Protocol(_Model):
     display_name: str
     dataset: str = Field(pattern=_ID)
     split: Literal["train", "val", "test"]
-    ground_truth: Literal["vertices", "parameters"]
+    ground_truth: GroundTruth
     body_model: BodyModel
+    conversion: Literal["none", "smplx_to_smpl"] = "none"  # of predicted meshes, before anything is measured
     measures: tuple[str, ...] = Field(min_length=1)
     primary: str
-    alignment: Roots
-    regressors: Regressors
+    alignment: Roots = Roots()
+    regressors: Regressors = Regressors()
+    counted_points: Literal["all", "inside_picture"] = "all"  # aligned with all, averaged over these
     boxes: Boxes
     stride: PositiveInt = 1
+    selection: Selection = Selection()
+    matching: Matching | None = None
     missing: Missing
-    published_as: tuple[str, ...] = ()  # what papers call this test set
+    submission: SubmissionFormat | None = None
+    published_as: tuple[str | PublishedAs, ...] = ()
     citation: str
     notes: tuple[str, ...] = ()
 
@@ -113,8 +162,11 @@ class Protocol(_Model):
             raise ValueError(f"primary {self.primary} is not among the measures {', '.join(self.measures)}")
         if len(set(self.measures)) < len(self.measures):
             raise ValueError("measures names one twice")
-        if (self.ground_truth == "vertices") != (self.body_model.gendering == "none"):
-            raise ValueError("gendering is none exactly when the ground truth is vertices")
+        posed = self.ground_truth in ("parameters", "hand")
+        if self.ground_truth != "hidden" and posed == (self.body_model.gendering == "none"):
+            raise ValueError("gendering is none exactly when the ground truth is not posed, as vertices are not")
+        if self.ground_truth == "hidden" and self.submission is None:
+            raise ValueError("a hidden ground truth needs a submission format, because the owner scores it")
         return self
 
     @property
@@ -155,46 +207,12 @@ def load_protocol(name: str | Path) -> Protocol:
     return read_protocol(PROTOCOL_DIR / f"{name}.yaml")
 
 
-_TRUTH = {
-    "vertices": "The truth is the mesh of the record.",
-    "parameters": "The truth is posed from the recorded parameters: {kind}, {gendering}, {num_betas} betas.",
-}
-_GENDERING = {"none": "no gender", "neutral": "neutral", "labelled": "the labelled gender"}
-_RULE = {
-    "report": "People without a prediction are counted; means are over the answered, a cell with missing is marked.",
-    "penalise": "People without a prediction count with an error of {costs}.",
-}
-
-
-def describe(protocol: Protocol) -> str:
-    """Return the protocol in plain words, a sentence a line."""
-    roots = protocol.alignment
-    which = "every person" if protocol.stride == 1 else f"one person in {protocol.stride}"
-    costs = ", ".join(f"{cost:g} mm ({part})" for part, cost in protocol.missing.max_error.model_dump().items())
-    lines = [
-        f"{protocol.display_name} ({protocol.id}, version {protocol.version}).",
-        f"Who: {which} of {protocol.dataset} {protocol.split}.",
-        _describe_truth(protocol.ground_truth, protocol.body_model),
-        f"Measures: {', '.join(protocol.measures)}; the headline is {protocol.primary}.",
-        f"Without PA- meshes meet at the {roots.all}, hands at the {roots.hands}, faces at the {roots.face}.",
-        f"Body joints come from {protocol.regressors.body}, hand joints from {protocol.regressors.hands}.",
-        _describe_boxes(protocol.boxes),
-        _RULE[protocol.missing.rule].format(costs=costs),
-        *protocol.notes,
-        f"Cite: {protocol.citation}",
-    ]
-    return "\n".join(lines)
-
-
-def _describe_truth(ground_truth: str, body: BodyModel) -> str:
-    return _TRUTH[ground_truth].format(kind=body.kind, gendering=_GENDERING[body.gendering], num_betas=body.num_betas)
-
-
-def _describe_boxes(boxes: Boxes) -> str:
-    source = "the ground truth" if boxes.source == "ground_truth" else f"the detector {boxes.detector}"
-    return f"Boxes come from {source} and are enlarged {boxes.padding:g} times."
-
-
-def published_test_sets(known: Mapping[str, Protocol]) -> dict[str, str]:
-    """Return which protocol id each test set of the papers belongs to."""
-    return {name: protocol.id for protocol in known.values() for name in protocol.published_as}
+def published_test_sets(known: Mapping[str, Protocol]) -> dict[tuple[str, str | None], str]:
+    """Return which protocol id each test set of the papers belongs to, by name and paper (None: any paper)."""
+    out: dict[tuple[str, str | None], str] = {}
+    for protocol in known.values():
+        for entry in protocol.published_as:
+            name = entry if isinstance(entry, str) else entry.test_set
+            papers: Iterable[str | None] = (None,) if isinstance(entry, str) else entry.papers or (None,)
+            out |= {(name, paper): protocol.id for paper in papers}
+    return out

@@ -14,11 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ProtocolError
 from .measures import first_problem, measures
-from .protocol import protocols, published_test_sets
+from .protocol import Protocol, protocols, published_test_sets
 
 PUBLISHED_PATH = Path(__file__).with_name("published") / "published.csv"
 _REPRODUCTION = "community reproduction"
 _PARTS = {"lhand": "left_hand", "rhand": "right_hand"}
+# How the measures of a protocol may spell the points of a part.
+_SPELLED = {
+    "body": ("body24",),
+    "hands": ("hands21", "hands20", "right_hand21-freihand", "right_hand-freihand", "right_hand"),
+}
 _METRICS = {"MPVPE": "PVE", "PA-MPVPE": "PA-PVE"}
 _UNITLESS = ("F1", "Precision", "Recall", "F@5", "F@15", "PCK@0.05")
 
@@ -56,23 +61,31 @@ def read_published(path: Path = PUBLISHED_PATH) -> list[PublishedNumber]:
 @lru_cache(maxsize=1)
 def load_published() -> pd.DataFrame:
     """Return all published numbers with our protocol id and measure (None where we have none), kind and unit."""
-    numbers = read_published()
+    numbers, known = read_published(), protocols()
     table = pd.DataFrame([number.model_dump() for number in numbers]).rename(columns={"value_mm": "value"})
-    test_sets = published_test_sets(protocols())
-    table["protocol"] = [test_sets.get(number.test_set) for number in numbers]
-    table["measure"] = [our_measure(number.metric, number.part) for number in numbers]
+    test_sets = published_test_sets(known)
+    ours = [test_sets.get((n.test_set, n.paper), test_sets.get((n.test_set, None))) for n in numbers]
+    table["protocol"] = ours
+    table["measure"] = [
+        our_measure(number.metric, number.part, known[name] if name else None)
+        for number, name in zip(numbers, ours, strict=True)
+    ]
     table["kind"] = ["reproduction" if number.paper == _REPRODUCTION else "published" for number in numbers]
     table["unit"] = ["" if number.metric in _UNITLESS else "mm" for number in numbers]
     return table
 
 
-def our_measure(metric: str, part: str) -> str | None:
+def our_measure(metric: str, part: str, protocol: Protocol | None = None) -> str | None:
     """Return our name of a published metric, None where we compute no such measure.
 
-    Joints of hands are the 21 of SMPLer-X's evaluation, whose tables are the ones that name them.
+    A protocol says which joints it means by the body's and the hands'; without one, joints of hands are the 21 of
+    SMPLer-X's evaluation, whose tables are the ones that name them.
     """
     metric, part = _METRICS.get(metric, metric), _PARTS.get(part, part)
-    if metric.endswith("MPJPE") and part == "hands":
-        part = "hands21"
     name = metric if part == "all" else f"{metric}@{part}"
+    if protocol is not None:
+        spelled = (name, *(f"{metric}@{own}" for own in _SPELLED.get(part, ())), metric)
+        return next((own for own in spelled if own in protocol.measures), None)
+    if metric.endswith("MPJPE") and part == "hands":
+        name = f"{metric}@hands21"
     return name if name in measures() else None

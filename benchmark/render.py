@@ -89,7 +89,7 @@ def escape_latex(text: str) -> str:
 def _strings(matrix: Matrix, decimals: int, decorate: Decorate) -> pd.DataFrame:
     """Return the matrix as one frame of strings, the model in the first column."""
     cells = _cells(matrix, decimals, decorate)
-    titles = [_title(protocol, measure) for protocol, measure in cells.columns]
+    titles = [column_title(protocol, measure) for protocol, measure in cells.columns]
     cells.columns = pd.Index(titles)
     cells.insert(0, "model", [str(row) for row in cells.index])
     return cells
@@ -140,7 +140,7 @@ def _latex_arrow(measure: str) -> str:
     return r"\downarrow" if lower_is_better(measure) else r"\uparrow"
 
 
-def _title(protocol: str, measure: str) -> str:
+def column_title(protocol: str, measure: str) -> str:
     """Return the heading of a column: protocol, measure and which direction is the better one."""
     name = _measure_title(measure) if protocol == measure else f"{protocol} {_measure_title(measure)}"
     return f"{name} {_ARROWS[lower_is_better(measure)]}"

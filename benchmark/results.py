@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..errors import ProtocolError
 from .aggregate import Aggregate, aggregate
-from .measures import first_problem
+from .measures import first_problem, measures
 from .protocol import Protocol
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"  # a folder's name
@@ -35,6 +35,8 @@ class RunFacts(BaseModel):
     shard_fingerprint: str
     trained_on: tuple[str, ...] = ()  # dataset ids
     finetuned_on: tuple[str, ...] = ()
+    network_parameters: int | None = None  # of the whole network
+    training_people: int | None = None  # different people of the training set
     command: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -56,6 +58,7 @@ class Result(RunFacts):
     answered: int
     missing: int
     measures: dict[str, Aggregate]
+    summary: dict[str, float | None] = {}  # of everybody together, where a protocol matches whole pictures
 
     @model_validator(mode="after")
     def _counts_agree(self) -> "Result":
@@ -71,7 +74,14 @@ class Result(RunFacts):
         return self.answered / self.asked if self.asked else 0.0
 
 
-def make_result(people: pd.DataFrame, protocol: Protocol, facts: RunFacts, *, hardware: str | None = None) -> Result:
+def make_result(
+    people: pd.DataFrame,
+    protocol: Protocol,
+    facts: RunFacts,
+    *,
+    hardware: str | None = None,
+    summary: Mapping[str, float | None] | None = None,
+) -> Result:
     """Return the result of the rows that ``scoring.score`` returns."""
     answered = int(people["answered"].to_numpy(bool).sum())
     return Result(
@@ -90,6 +100,7 @@ def make_result(people: pd.DataFrame, protocol: Protocol, facts: RunFacts, *, ha
         answered=answered,
         missing=len(people) - answered,
         measures=aggregate(people, protocol),
+        summary=dict(summary or {}),
     )
 
 
@@ -144,6 +155,7 @@ _COLUMNS = (
     *("model", "revision", "protocol", "protocol_version", "dataset", "split", "measure", "is_primary"),
     *("mean", "penalised_mean", "median", "ci_low", "ci_high", "people", "expected"),
     *("asked", "answered", "missing", "coverage", "missing_rule", "box_source", "is_trained_on", "is_finetuned_on"),
+    *("network_parameters", "training_people"),
     *("shard_fingerprint", "ehps_version", "date", "hardware", "command", "path"),
 )
 
@@ -156,7 +168,7 @@ def load_results(directory: Path) -> pd.DataFrame:
 
 def _rows(result: Result, path: Path) -> list[dict]:
     """Return the rows of one result."""
-    facts = result.model_dump(exclude={"measures", "primary", "trained_on", "finetuned_on", "notes"})
+    facts = result.model_dump(exclude={"measures", "summary", "primary", "trained_on", "finetuned_on", "notes"})
     facts |= {
         "coverage": result.coverage,
         "is_trained_on": result.dataset in result.trained_on,
@@ -165,8 +177,18 @@ def _rows(result: Result, path: Path) -> list[dict]:
     }
     return [
         facts | {"measure": name, "is_primary": name == result.primary} | numbers.model_dump()
-        for name, numbers in result.measures.items()
+        for name, numbers in (result.measures | _totals(result)).items()
     ]
+
+
+def _totals(result: Result) -> dict[str, Aggregate]:
+    """Return the numbers of everybody together as aggregates without spread."""
+    nothing = {"penalised_mean": None, "median": None, "ci_low": None, "ci_high": None}
+    return {
+        name: Aggregate(people=result.answered, expected=result.asked, mean=value, **nothing)
+        for name, value in result.summary.items()
+        if name in measures() and name not in result.measures
+    }
 
 
 def check_result(path: Path, protocols: Mapping[str, Protocol]) -> list[str]:

@@ -11,9 +11,12 @@ import pandas as pd
 from jaxtyping import Float
 
 from ..errors import RecordError
-from .interface import BenchmarkPerson, PersonPrediction, Pose, Predict
-from .metrics import LABELLED_PARTS, Geometry, measure_people
+from .comparison import SIDES, Comparison, inside_picture
+from .interface import BenchmarkPerson, Pose, Predict, Predicted
+from .measures import Measure
+from .metrics import LABELLED_PARTS, Geometry, MeshSide, measure_people, measure_points
 from .protocol import Protocol
+from .single import measure_alone
 from .truth import recorded_meshes
 
 LABEL_COLUMNS = tuple(f"has_{part}" for part in LABELLED_PARTS)
@@ -28,13 +31,28 @@ def score(
     *,
     batch_size: int = 32,
 ) -> pd.DataFrame:
-    """Return one row per asked person: key, sequence, ``answered``, labels, box height (px) and each measure (mm).
+    """Return the rows of ``score_points`` for a model that predicts meshes of the truth's own topology.
 
     ``pose`` gives the true meshes where the protocol's truth is parameters (``truth.posed_meshes``).
     """
     if protocol.ground_truth == "parameters" and pose is None:
         raise ValueError(f"protocol {protocol.id} poses the truth from parameters: give the pose function")
     true_meshes = pose if protocol.ground_truth == "parameters" and pose else recorded_meshes
+    return score_points(predict, people, protocol, Comparison(geometry, geometry, true_meshes), batch_size=batch_size)
+
+
+def score_points(
+    predict: Predict,
+    people: Iterable[BenchmarkPerson],
+    protocol: Protocol,
+    comparison: Comparison,
+    *,
+    batch_size: int = 32,
+) -> pd.DataFrame:
+    """Return one row per asked person: key, sequence, ``answered``, labels, box height (px) and each measure.
+
+    Measures whose points the predictions do not have are NaN for everyone.
+    """
     seen: set[str] = set()
     tables = []
     for batch in _batches(people, batch_size):
@@ -42,58 +60,107 @@ def score(
         predictions = predict(batch)
         if len(predictions) != len(batch):
             raise ValueError(f"the model was asked for {len(batch)} people and gave {len(predictions)} answers")
-        tables.append(_score_batch(batch, predictions, true_meshes(batch), protocol, geometry))
+        tables.append(_score_batch(batch, predictions, protocol, comparison))
     columns = ["person_key", "sequence", "answered", *LABEL_COLUMNS, "box_height", *protocol.measures]
     return pd.concat(tables, ignore_index=True).loc[:, columns] if tables else pd.DataFrame(columns=columns)
 
 
 def _score_batch(
     batch: Sequence[BenchmarkPerson],
-    predictions: Sequence[PersonPrediction | None],
-    truth: Float[np.ndarray, "people vertices 3"],
+    predictions: Sequence[Predicted | None],
     protocol: Protocol,
-    geometry: Geometry,
+    comparison: Comparison,
 ) -> pd.DataFrame:
     """Return the rows of one batch."""
     answered = np.array([prediction is not None for prediction in predictions])
-    labelled = {part: np.array([getattr(p, f"has_{part}") for p in batch]) for part in LABELLED_PARTS}
     rows = {
         "person_key": [person.person_key for person in batch],
         "sequence": [person.sequence for person in batch],
         "answered": answered,
-        **{f"has_{part}": flags for part, flags in labelled.items()},
+        **{f"has_{part}": np.array([getattr(p, f"has_{part}") for p in batch]) for part in LABELLED_PARTS},
         "box_height": [person.box_height for person in batch],
         **{name: np.full(len(batch), np.nan) for name in protocol.measures},
     }
     if answered.any():
         people = [person for person, is_answered in zip(batch, answered, strict=True) if is_answered]
-        found = measure_people(
-            _predicted_meshes(batch, predictions, truth.shape[1:]),
-            truth[answered],
-            geometry,
-            protocol.measure_objects,
-            labelled={part: flags[answered] for part, flags in labelled.items()},
-            names=[person.person_key for person in people],
-        )
-        for name, values in found.items():
+        truth = comparison.truth(people)
+        given = [prediction for prediction in predictions if prediction is not None]
+        points = _predicted_points(people, given, comparison.num_points or truth.shape[1], truth.shape[2])
+        for name, values in _measured(people, points, truth, protocol, comparison):
             rows[name][answered] = values
     return pd.DataFrame(rows)
 
 
-def _predicted_meshes(
-    batch: Sequence[BenchmarkPerson], predictions: Sequence[PersonPrediction | None], shape: tuple[int, ...]
-) -> Float[np.ndarray, "answered vertices 3"]:
-    """Return the given meshes; RecordError names a person whose mesh has another topology than the truth."""
-    meshes = []
-    for person, prediction in zip(batch, predictions, strict=True):
-        if prediction is None:
-            continue
+def _measured(
+    people: Sequence[BenchmarkPerson],
+    predicted: Float[np.ndarray, "people points space"],
+    truth: Float[np.ndarray, "people true_points space"],
+    protocol: Protocol,
+    comparison: Comparison,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, values) of every measure that the predictions have points for."""
+    if comparison.convert is not None:
+        predicted = comparison.convert(predicted)
+    measures = comparison.measurable(protocol.measure_objects)
+    for measure in measures:
+        if not measure.is_of_points:
+            yield measure.name, measure_alone(measure, predicted, truth, people, protocol)
+    if compared := [measure for measure in measures if measure.is_of_points]:
+        yield from _compared(people, predicted, truth, protocol, comparison, compared).items()
+
+
+def _compared(
+    people: Sequence[BenchmarkPerson],
+    predicted: Float[np.ndarray, "people points 3"],
+    truth: Float[np.ndarray, "people true_points 3"],
+    protocol: Protocol,
+    comparison: Comparison,
+    measures: Sequence[Measure],
+) -> dict[str, np.ndarray]:
+    """Return the measures that align points with points; whole meshes go through the quicker way."""
+    labelled = {part: np.array([getattr(p, f"has_{part}") for p in people]) for part in LABELLED_PARTS}
+    names = [person.person_key for person in people]
+    if _is_plain(protocol):
+        return measure_people(
+            predicted,
+            truth,
+            comparison.predicted,
+            measures,
+            true_geometry=comparison.true,
+            labelled=labelled,
+            names=names,
+        )
+    sides = MeshSide(predicted, comparison.predicted), MeshSide(truth, comparison.true)
+    counted = _counted(protocol, measures, sides[1], people)
+    return measure_points(*sides, measures, labelled=labelled, counted=counted, names=names)
+
+
+def _is_plain(protocol: Protocol) -> bool:
+    """Return whether whole meshes are compared, with no habit that looks at single points."""
+    return protocol.ground_truth in ("vertices", "parameters") and protocol.counted_points == "all"
+
+
+def _counted(
+    protocol: Protocol, measures: Sequence[Measure], truth: MeshSide, people: Sequence[BenchmarkPerson]
+) -> dict[tuple[str, str], np.ndarray] | None:
+    """Return, a part and kind, which of the true points are averaged; None where all of them are."""
+    if protocol.counted_points == "all":
+        return None
+    wanted = {(s, m.points) for m in measures for s in (SIDES if m.part == "hands" else (m.part,))}
+    return {key: inside_picture(truth.points(*key), people) for key in sorted(wanted)}
+
+
+def _predicted_points(
+    people: Sequence[BenchmarkPerson], predictions: Sequence[Predicted], num_points: int, space: int
+) -> Float[np.ndarray, "people points space"]:
+    """Return the given points; RecordError names a person of whom there are not as many as expected."""
+    shape = (num_points, space)
+    for person, prediction in zip(people, predictions, strict=True):
         if prediction.vertices.shape != shape:
             raise RecordError(
                 person.person_key, "the predicted mesh", f"of shape {shape}", str(prediction.vertices.shape)
             )
-        meshes.append(prediction.vertices)
-    return np.stack(meshes)
+    return np.stack([prediction.vertices for prediction in predictions])
 
 
 def _require_new(batch: Sequence[BenchmarkPerson], seen: set[str]) -> None:

@@ -71,9 +71,10 @@ def row_labels(results: pd.DataFrame) -> list[str]:
 def add_mean(matrix: Matrix, mean: MeanOfPrimaries, primaries: Mapping[str, str]) -> Matrix:
     """Return the matrix with one more column: the mean over a list of protocols, for the rows that have them all.
 
-    ``primaries`` names the primary measure of each known protocol. Other rows say how many of the protocols they have.
+    ``primaries`` names the primary measure of each known protocol, which counts unless the mean names a measure. Other
+    rows say how many of the protocols they have.
     """
-    columns = [(protocol, primaries.get(protocol, "")) for protocol in mean.protocols]
+    columns = [(protocol, mean.measure or primaries.get(protocol, "")) for protocol in mean.protocols]
     numbers = pd.DataFrame({column: matrix.values.get(column, np.nan) for column in columns}, index=matrix.values.index)
     measured = numbers.notna().sum(axis=1)
     label = (mean.name, mean.name)
@@ -131,6 +132,21 @@ def reproduction_gap(
     both = both.assign(gap=gap, gap_share=gap / both["published"].astype(float))
     order = ["model", "revision", *keys, "measured", "published", "gap", "gap_share", "has_missing"]
     return both.loc[:, [*order, "paper", "table", "source"]]
+
+
+def scaling_table(results: pd.DataFrame, column: Column) -> pd.DataFrame:
+    """Return one measure by size of the network (rows, parameters) and by people trained on (columns), best of each.
+
+    Rows of results that do not tell both sizes are left out; NaN where nothing was measured.
+    """
+    protocol, measure = column
+    current = newest_versions(results)
+    chosen = current.loc[(current["protocol"] == protocol) & (current["measure"] == measure)]
+    told = chosen.dropna(subset=["network_parameters", "training_people", "mean"])
+    best = "min" if lower_is_better(measure) else "max"
+    keys = ["network_parameters", "training_people"]
+    numbers = told.assign(mean=told["mean"].astype(float)).groupby(keys)["mean"].agg(best)
+    return numbers.unstack().rename_axis(index="parameters", columns="people")
 
 
 def _empty(rows: Sequence[str], columns: Sequence[Column]) -> Matrix:

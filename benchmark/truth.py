@@ -1,4 +1,4 @@
-"""The true meshes: as recorded, or posed from the recorded parameters.
+"""The true points: meshes as recorded or posed from the recorded parameters, joints of hands, points in the picture.
 
 A part that a person's record does not carry rests at zero (flat hands, closed mouth); whether its measures count is the
 business of the ``has_*`` flags.
@@ -11,12 +11,18 @@ import numpy as np
 from jaxtyping import Float
 
 from ..body import posing
+from ..body.joints import finger_chain
+from ..body.keypoints import convention, convert_keypoints
 from ..body.posing import PosingModel
 from ..errors import RecordError
+from .geometry import HAND_CLOUD
 from .interface import BenchmarkPerson, Pose
 from .protocol import Protocol
 
 _REQUIRED = ("global_orient", "body_pose", "betas")
+_SIDES = ("left", "right")
+HAND_NAMES = tuple(f for side in _SIDES for f in (f"{side}_wrist", *finger_chain(side)))  # first of ``HAND_CLOUD``
+PICTURE_NAMES = convention("coco_17")
 
 
 def recorded_meshes(people: Sequence[BenchmarkPerson]) -> Float[np.ndarray, "people vertices 3"]:
@@ -60,3 +66,61 @@ def _gender(person: BenchmarkPerson, protocol: Protocol) -> str:
     if person.gender is None:
         raise RecordError(person.person_key, "gender", f"given, as protocol {protocol.id} asks", "none")
     return person.gender
+
+
+def hand_joints(people: Sequence[BenchmarkPerson]) -> Float[np.ndarray, "people 42 3"]:
+    """Return the recorded joints of both hands (m, camera space), NaN where not labelled.
+
+    The joints of a hand whose wrist is not labelled are NaN too, because nothing says where the hand begins.
+    """
+    joints = np.stack([_named(person, "keypoints_3d", HAND_NAMES) for person in people])
+    for side in _SIDES:
+        of_side = HAND_CLOUD[f"{side}_hand", "joints"]
+        joints[np.isnan(joints[:, of_side.start]).any(axis=-1), of_side] = np.nan
+    return joints
+
+
+def hand_clouds(model_dir: Path, protocol: Protocol) -> Pose:
+    """Return the function that gives recorded joints of hands and meshes posed by MANO, laid out as ``HAND_CLOUD``.
+
+    A mesh stands where its wrist joint is the recorded one.
+    """
+
+    def clouds(people: Sequence[BenchmarkPerson]) -> np.ndarray:
+        cloud = np.full((len(people), HAND_CLOUD["right_hand", "vertices"].stop, 3), np.nan)
+        cloud[:, : len(HAND_NAMES)] = hand_joints(people)
+        for side in _SIDES:
+            model = PosingModel.load(model_dir, "mano", side, protocol.body_model.num_betas)
+            rows = [row for row, person in enumerate(people) if getattr(person, f"has_{side}_hand")]
+            if rows:
+                posed = _posed_hands([people[row] for row in rows], side, model)
+                wrists = cloud[rows, HAND_CLOUD[f"{side}_hand", "joints"].start]
+                cloud[rows, HAND_CLOUD[f"{side}_hand", "vertices"]] = posed + wrists[:, None]
+        return cloud
+
+    return clouds
+
+
+def _posed_hands(people: Sequence[BenchmarkPerson], side: str, model: PosingModel) -> np.ndarray:
+    """Return the meshes of one hand of each person, relative to its wrist joint (m)."""
+    names = {"global_orient": f"{side}_hand_orient", "hand_pose": f"{side}_hand_pose", "betas": "betas"}
+    for person in people:
+        absent = [name for name in names.values() if name not in (person.parameters or {})]
+        if absent:
+            raise RecordError(person.person_key, ", ".join(absent), "given, because the truth is posed", "none")
+    own = {to: np.stack([(p.parameters or {})[name] for p in people]) for to, name in names.items()}
+    return model.vertices(own) - model.joints(own)[:, :1]
+
+
+def picture_points(people: Sequence[BenchmarkPerson]) -> Float[np.ndarray, "people 17 2"]:
+    """Return the 17 points of COCO in pixels of the stored picture, NaN where not labelled."""
+    return np.stack([_named(person, "keypoints_2d", PICTURE_NAMES) for person in people])
+
+
+def _named(person: BenchmarkPerson, field: str, names: tuple[str, ...]) -> np.ndarray:
+    """Return a person's keypoints by name without confidence, NaN where there is none."""
+    keypoints, own = getattr(person, field), getattr(person, f"{field}_convention")
+    if keypoints is None or own is None:
+        raise RecordError(person.person_key, field, "given, because the protocol's truth is points", "none")
+    found = convert_keypoints(np.asarray(keypoints, np.float64), own, names, approximate=True)
+    return np.where(found[:, -1:] > 0, found[:, :-1], np.nan)

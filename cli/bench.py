@@ -9,13 +9,20 @@ from .options import CatalogOption
 from .output import note, progress
 from .table import Form, matrix_text
 
+_NOT_SCORED = {
+    "matching": "it asks for everyone in a picture, without boxes (ehps score)",
+    "hidden": "its truth lies on the owner's server (ehps submit)",
+    "keypoints_2d": "it compares points in the picture (ehps score)",
+    "template": "it compares shapes without a pose (ehps score)",
+}
+
 
 def run_benchmark(
     model: Annotated[Path, typer.Argument(help="A run's folder or a checkpoint, ours or released.")],
     catalog: CatalogOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results.")] = Path("results"),
     protocol: Annotated[
-        list[str] | None, typer.Option("--protocol", "-p", help="ehf, bedlam_val; all when absent.")
+        list[str] | None, typer.Option("--protocol", "-p", help="ehf, ... (ehps protocol list); all when absent.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda; auto takes the GPU if there is one.")] = "auto",
 ) -> None:
@@ -34,17 +41,19 @@ def run_benchmark(
 
 def score_model(predictor: Any, protocol_name: str, catalog: Path, out: Path) -> Path | None:
     """Score a predictor under one protocol and return the result's file; None when nobody of it is converted."""
-    from ..benchmark.geometry import build_geometry
+    from ..benchmark.comparison import compare
     from ..benchmark.people import benchmark_people, shard_fingerprint
     from ..benchmark.protocol import load_protocol
     from ..benchmark.results import RunFacts, make_result, write_result
-    from ..benchmark.scoring import score
-    from ..benchmark.truth import posed_meshes
-    from ..body.assets import load_evaluation_assets
+    from ..benchmark.scoring import score_points
     from ..body.models import require_model_dir
     from ..shards.reader import iter_shards
 
     protocol, models = load_protocol(protocol_name), require_model_dir()
+    why = _NOT_SCORED.get(protocol.ground_truth) or (_NOT_SCORED["matching"] if protocol.matching else None)
+    if why is not None:
+        note(f"{protocol.id}: {why}; not scored")
+        return None
     if not list(iter_shards(catalog, protocol.dataset, protocol.split)):
         note(f"{protocol.id}: nobody of {protocol.dataset} {protocol.split} in {catalog}; not scored")
         return None
@@ -54,8 +63,7 @@ def score_model(predictor: Any, protocol_name: str, catalog: Path, out: Path) ->
             advance(len(batch))
             return predictor(batch)
 
-        geometry = build_geometry(load_evaluation_assets(models))
-        people = score(predict, benchmark_people(catalog, protocol), protocol, geometry, posed_meshes(models, protocol))
+        people = score_points(predict, benchmark_people(catalog, protocol), protocol, compare(protocol, models))
     facts = RunFacts(
         model=predictor.name,
         revision=predictor.revision,

@@ -13,6 +13,7 @@ from . import (
     card,
     catalog,
     check,
+    compare,
     convert,
     dash,
     demo,
@@ -25,9 +26,13 @@ from . import (
     mix,
     predict,
     preview,
+    protocol,
     repack,
+    score,
+    slice_,
     sql,
     stats,
+    submit,
     table,
     train,
     verify,
@@ -96,6 +101,11 @@ app.command("preview")(preview.preview_people)
 app.command("train")(train.train_recipe)
 app.command("bench")(bench.run_benchmark)
 app.command("predict")(predict.predict_pictures)
+app.command("score")(score.score_file)
+app.add_typer(protocol.app, name="protocol")
+app.command("submit")(submit.submit_predictions)
+app.command("compare")(compare.compare_results)
+app.command("slice")(slice_.slice_result)
 app.command("table")(table.print_table)
 app.command("dash")(dash.open_dashboard)
 app.command("doctor")(doctor.diagnose)

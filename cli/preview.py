@@ -60,10 +60,10 @@ def write_sheet(
 def _tiles(
     catalog: Path, dataset: str | None, split: str | None, overlays: tuple[str, ...], people: int, seed: int
 ) -> Iterator[tuple]:
+    from ..dashboard.lookup import Lookup
     from ..dashboard.previews import OVERLAYS, person_tiles
-    from ..dashboard.queries import find_people
     from ..errors import ShardError, UnknownNameError
-    from ..shards.catalog import open_catalog, query
+    from ..shards.catalog import query
     from ..shards.picture import decode_rgb
 
     for overlay in overlays:
@@ -73,10 +73,11 @@ def _tiles(
     if chosen.empty:
         wanted = " ".join(name for name in (dataset, split) if name) or "anything"
         raise ShardError(catalog, f"holds nobody of {wanted}", "run ehps convert first")
-    with open_catalog(catalog) as connection:
-        rows = find_people(connection.cursor(), tuple(chosen)).sort_values("person_key").to_dict("records")
-    keys = [row["person_key"] for row in rows]
-    tiles = [person_tiles(catalog, rows, cast("Overlay", overlay), 1.0, keys) for overlay in overlays]
+    shown = Lookup(catalog).people(tuple(sorted(chosen)))
+    keys = [person.person_key for person in shown]
+    tiles = [person_tiles(shown, cast("Overlay", overlay), 1.0, keys) for overlay in overlays]
     for person in zip(*tiles, strict=True):
         for tile in person:
+            if tile.problem:
+                note(f"{tile.caption} is not drawn: {tile.problem}")
             yield decode_rgb(tile.data), tile.caption

@@ -4,12 +4,14 @@ A facet counts, for each of its options, the sources that remain if that option 
 facets say applies, what it says itself does not.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import pandas as pd
 
-from .inventory import STATES
+from ..cards import Mix
+from .inventory import PLANNED, STATES
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,11 @@ FACETS: tuple[Facet, ...] = (
     Facet(
         "state",
         "On this machine",
-        STATES,
+        STATES | {PLANNED: "planned, no converter yet"},
         "state",
     ),
     Facet("kind", "Kind", _same("mocap", "scan", "pseudo", "synthetic"), "kind"),
+    Facet("mix", "In the papers' mixture of", {str(size): f"{size} sources" for size in get_args(Mix)}, "mix"),
     Facet("scene", "Scene", _same("indoor", "outdoor", "studio", "mixed", "in-the-wild"), "scene"),
     Facet("model", "Body model", _same("smplx", "smplh", "smpl", "mano", "mesh", "none"), "body_model"),
     _flag("has_hands", "hands"),
@@ -62,6 +65,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Licence allows", ("is_commercial", "is_redistributable", "is_open")),
     ("Kind", ("kind",)),
     ("Scene", ("scene",)),
+    ("First in the papers' mixture of", ("mix",)),
     ("Body model", ("model",)),
 )
 
@@ -70,22 +74,30 @@ BY_KEY: dict[str, Facet] = {facet.key: facet for facet in FACETS}
 Choice = Mapping[str, Collection[str]]  # chosen options by facet key; a facet without any does not filter
 
 
-def keep(table: pd.DataFrame, choice: Choice, except_facet: str | None = None) -> pd.Series:
+def keep(
+    table: pd.DataFrame, choice: Choice, except_facet: str | None = None, among: Sequence[Facet] = FACETS
+) -> pd.Series:
     """Return which sources pass all facets, leaving one out if asked."""
     kept = pd.Series(True, index=table.index)
-    for facet in FACETS:
+    for facet in among:
         options = [option for option in choice.get(facet.key, ()) if option in facet.options]
         if options and facet.key != except_facet:
             kept &= pd.concat([facet.matches(table, option) for option in options], axis=1).any(axis=1)
     return kept
 
 
-def count(table: pd.DataFrame, choice: Choice) -> dict[tuple[str, str], int]:
-    """Return the number of sources behind every (facet, option), given what the other facets say."""
+def count(
+    table: pd.DataFrame, choice: Choice, among: Sequence[Facet] = FACETS, weight: str | None = None
+) -> dict[tuple[str, str], int]:
+    """Return the number of sources behind every (facet, option), given what the other facets say.
+
+    With the name of a column as ``weight``, its sum is counted in place of rows.
+    """
     out = {}
-    for facet in FACETS:
-        rest = table.loc[keep(table, choice, facet.key)]
-        out |= {(facet.key, option): int(facet.matches(rest, option).sum()) for option in facet.options}
+    for facet in among:
+        rest = table.loc[keep(table, choice, facet.key, among)]
+        size = pd.Series(1, index=rest.index) if weight is None else rest[weight]
+        out |= {(facet.key, option): int(size[facet.matches(rest, option)].sum()) for option in facet.options}
     return out
 
 

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..cards import Card, card_ids, load_card
+from .durations import span
+from .runs import Run
 
 SILENT_AFTER = 120.0  # seconds without a sign of life after which a unit counts as interrupted
 _WAITING = ("queued", "running")
@@ -74,6 +76,16 @@ def findings(
     return sorted(found, key=lambda finding: (_ORDER[finding.level], finding.dataset))
 
 
+def run_findings(found: Sequence[Run], now: float | None = None) -> list[Finding]:
+    """Return the training runs that have fallen silent before their last step."""
+    now = time.time() if now is None else now
+    return [
+        Finding("warning", "", f"run {run.name}: no report for {span(now - run.updated)} at step {run.step:,}")
+        for run in found
+        if run.state(now) == "stalled"
+    ]
+
+
 _ORDER: dict[str, int] = {"error": 0, "warning": 1, "running": 2}
 
 
@@ -88,6 +100,11 @@ def _from_units(live: Sequence[Unit], out: Path, now: float) -> list[Finding]:
         if failed:
             text = f"{split}: {len(failed)} of {len(units)} units failed; {failed[0]['unit']}: {failed[0]['error']}"
             found.append(Finding("error", dataset, text, again))
+        warned = [unit for unit in units if unit.get("warnings")]
+        if warned:
+            first = f"{warned[0]['unit']}: {warned[0]['warnings'][0]}"
+            text = f"{split}: {len(warned)} of {len(units)} units have warnings; {first}"
+            found.append(Finding("warning", dataset, text))
         waiting = sum(unit["state"] in _WAITING for unit in units)
         if waiting:
             done = f"{split}: {len(units) - waiting} of {len(units)} units done"
@@ -109,6 +126,11 @@ def _from_source(row: dict, out: Path) -> list[Finding]:
     if row["state"] == "stale":
         text = f"written by converter version {row['version']:.0f}, the present one is {row['current_version']:.0f}"
         found.append(Finding("warning", dataset, text, again))
+    if missing := [split for split in row["splits"] if split not in row["done_splits"]]:
+        command = f"ehps convert {dataset} --raw DIR --split {missing[0]} --out {out}"
+        found.append(
+            Finding("warning", dataset, f"{', '.join(missing)} of its card {_is_are(missing)} not converted", command)
+        )
     card = _card(dataset)
     if card is None:
         found.append(Finding("warning", dataset, "has no card: licence and conventions are unknown"))
@@ -117,6 +139,10 @@ def _from_source(row: dict, out: Path) -> list[Finding]:
         text = f"{row['reject_share']:.1%} of the people are left out, the card allows {bound:.1%}"
         found.append(Finding("error", dataset, text, f"ehps check {dataset} --raw DIR"))
     return found
+
+
+def _is_are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _card(dataset: str) -> Card | None:

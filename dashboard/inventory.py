@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..cards import Card, card_ids, load_card
+from ..cards import Card, PaperSource, card_ids, load_card, the_forty
 
 _CONVERTERS = Path(__file__).resolve().parents[1] / "converters"
 _VERSION = re.compile(r"^VERSION\b[^=\n]*=\s*(\d+)", re.MULTILINE)
 STATES = {"converted": "converted", "partly": "partly converted", "stale": "stale", "absent": "not converted"}
+PLANNED = "planned"  # a source of the paper that has no card yet
 PARTS = {
     "body": "body",
     "left_hand": "left hand",
@@ -34,7 +35,7 @@ def card_table() -> pd.DataFrame:
 _COLUMNS = (
     ["id", "name", "summary", "kind", "year", "scene", "people_per_image", "body_model", "labels", "splits", "licence"]
     + ["has_hands", "has_face", "has_shape", "is_video", "has_test", "is_commercial", "is_redistributable", "is_open"]
-    + ["paper_mix", "search_text"]
+    + ["paper_mix", "mix", "search_text"]
 )
 
 
@@ -43,6 +44,7 @@ def _facts(card: Card) -> dict:
     labels, licence = card.labels, card.licence
     return {
         **card.model_dump(include={"id", "name", "summary", "kind", "year", "paper_mix"}),
+        "mix": str(card.paper_mix or ""),
         "scene": card.images.scene,
         "people_per_image": card.images.people,
         "body_model": card.conventions.body_model,
@@ -81,6 +83,32 @@ def converter_version(dataset: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def with_planned(sources: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of ``join_catalog`` with the sources of the paper that have no card yet, last.
+
+    Of those only name, kind, size and membership are known; the state of each is ``planned``.
+    """
+    known = set(sources["id"])
+    members = [member for member in the_forty().values() if member.id not in known]
+    rows = [_planned(member) for member in sorted(members, key=lambda member: member.name.lower())]
+    return pd.concat([sources, pd.DataFrame(rows)], ignore_index=True) if rows else sources
+
+
+def _planned(member: PaperSource) -> dict:
+    """Return the row of a source of the paper without a card."""
+    row = _joined(_without_card(member.id), _COUNTS, is_begun=False)
+    size = f", {member.instances:,} people" if member.instances else ""
+    summary = f"One of the paper's forty sources ({member.membership}){size}; there is no converter yet."
+    row |= {
+        "name": member.name,
+        "kind": member.kind,
+        "paper_mix": member.mix,
+        "mix": str(member.mix),
+        "summary": summary,
+    }
+    return row | {"state": PLANNED, "search_text": f"{member.id} {member.name} {summary}".lower()}
+
+
 def no_counts() -> pd.DataFrame:
     """Return the table of ``queries.by_dataset`` where nothing is converted."""
     return pd.DataFrame(columns=["dataset", *_COUNTS], dtype=object)
@@ -95,7 +123,7 @@ def join_catalog(cards: pd.DataFrame, counts: pd.DataFrame, begun: frozenset[str
     counted = {row["dataset"]: row for row in counts.to_dict("records")}
     known = {row["id"]: row for row in cards.to_dict("records")}
     facts = known | {dataset: _without_card(dataset) for dataset in counted if dataset not in known}
-    rows = [_joined(row, counted.get(dataset, _COUNTS), begun) for dataset, row in facts.items()]
+    rows = [_joined(row, counted.get(dataset, _COUNTS), dataset in begun) for dataset, row in facts.items()]
     rows.sort(key=lambda row: row["units"] == 0)
     return pd.DataFrame(rows)
 
@@ -103,20 +131,20 @@ def join_catalog(cards: pd.DataFrame, counts: pd.DataFrame, begun: frozenset[str
 _COUNTS = {"done_splits": (), "units": 0, "frames": 0, "people": 0, "rejected": 0, "bytes": 0, "version": None}
 
 
-def _joined(facts: dict, counts: dict, begun: frozenset[str]) -> dict:
+def _joined(facts: dict, counts: dict, is_begun: bool) -> dict:
     """Return one row of ``join_catalog``."""
     row = facts | {name: counts[name] for name in _COUNTS}
     everybody = row["people"] + row["rejected"]
     row["done_splits"] = list(row["done_splits"])
     row["reject_share"] = row["rejected"] / everybody if everybody else None
     row["current_version"] = converter_version(row["id"])
-    return row | {"state": _state(row, row["id"] in begun)}
+    return row | {"state": _state(row, is_begun)}
 
 
 def _without_card(dataset: str) -> dict:
     """Return the row of a source that is in the catalog and has no card."""
     row = dict.fromkeys(_COLUMNS, False) | dict.fromkeys(("year", "paper_mix"))
-    row |= dict.fromkeys(("summary", "kind", "scene", "people_per_image", "body_model", "licence"), "")
+    row |= dict.fromkeys(("summary", "kind", "mix", "scene", "people_per_image", "body_model", "licence"), "")
     return row | {"id": dataset, "name": dataset, "labels": [], "splits": [], "search_text": dataset}
 
 

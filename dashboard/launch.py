@@ -26,13 +26,18 @@ _SERVER: dict[str, str | int | bool] = {
 
 
 def launch(
-    catalog_dir: Path, results_dir: Path, port: int = 8501, headless: bool = False, address: str = "127.0.0.1"
+    catalog_dir: Path,
+    results_dir: Path,
+    port: int = 8501,
+    headless: bool = False,
+    address: str = "127.0.0.1",
+    runs_dir: Path = Path("runs"),
 ) -> NoReturn:
     """Become the server of the dashboard: this process turns into Streamlit and ends when that is interrupted."""
     if find_spec("streamlit") is None:
         raise MissingExtraError("streamlit", "dash")
     arguments = command(port, headless, address)
-    os.execve(arguments[0], arguments, {**os.environ, **environment(catalog_dir, results_dir)})
+    os.execve(arguments[0], arguments, {**os.environ, **environment(catalog_dir, results_dir, runs_dir)})
 
 
 def command(port: int, headless: bool, address: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from ..shards.catalog import CATALOG
 
@@ -99,44 +100,67 @@ def reject_examples(cursor: Cursor, dataset: str, reason: str, limit: int) -> pd
     ).df()
 
 
-_PLACES = (
-    "f.key, f.split, f.width, f.height, f.num_people, s.path AS tar, s.size AS tar_size, "
-    "coalesce(f.image_offset, 0) AS image_offset, coalesce(f.image_size, 0) AS image_size, "
-    "coalesce(f.image_crc32, 0) AS image_crc32, f.json_offset, f.json_size, f.json_crc32, "
-    "f.rows_offset, f.rows_size, f.rows_crc32"
-)
-_SHARDS = "JOIN shards s ON (s.dataset, s.split, s.unit, s.shard) = (f.dataset, f.split, f.unit, f.shard)"
-
-
 def sample_frames(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.DataFrame:
-    """Return frames with a picture, drawn from a source with a seed, and where their members lie."""
+    """Return frames with a picture, drawn from a source with a seed: ``key``, and the ``person_key`` of the first."""
     return cursor.execute(
-        "WITH drawn AS (SELECT key FROM frames WHERE dataset = $dataset AND image_ext IS NOT NULL "
-        "  ORDER BY hash(key || $seed), key LIMIT $limit) "
-        f"SELECT {_PLACES}, 0 AS person FROM frames f JOIN drawn USING (key) {_SHARDS} "
-        "ORDER BY hash(f.key || $seed), f.key",
+        "SELECT key, key || '#0' AS person_key FROM frames WHERE dataset = $dataset AND image_ext IS NOT NULL "
+        "ORDER BY hash(key || $seed), key LIMIT $limit",
         {"dataset": dataset, "seed": f"#{seed}", "limit": limit},
     ).df()
 
 
 def sample_people(cursor: Cursor, dataset: str, seed: int, limit: int) -> pd.DataFrame:
-    """Return people with a box and a picture, drawn from a source with a seed, and where their frames' members lie."""
+    """Return the keys of people with a box, drawn from a source with a seed."""
     return cursor.execute(
-        "WITH drawn AS (SELECT key, person, person_key FROM people WHERE dataset = $dataset AND box_height_px > 0 "
-        "  ORDER BY hash(person_key || $seed), person_key LIMIT $limit) "
-        f"SELECT {_PLACES}, d.person FROM drawn d JOIN frames f USING (key) {_SHARDS} WHERE f.image_ext IS NOT NULL "
-        "ORDER BY hash(d.person_key || $seed), d.person_key",
+        "SELECT person_key FROM people WHERE dataset = $dataset AND box_height_px > 0 "
+        "ORDER BY hash(person_key || $seed), person_key LIMIT $limit",
         {"dataset": dataset, "seed": f"#{seed}", "limit": limit},
     ).df()
 
 
-def find_people(cursor: Cursor, person_keys: tuple[str, ...]) -> pd.DataFrame:
-    """Return where the frames of some people lie; a key that is not in the catalog has no row."""
-    return cursor.execute(
-        f"SELECT p.person_key, p.dataset, p.person, {_PLACES} FROM people p JOIN frames f USING (key) {_SHARDS} "
-        "WHERE p.person_key IN (SELECT unnest($keys))",
-        {"keys": list(person_keys)},
+def people_columns(cursor: Cursor) -> pd.DataFrame:
+    """Return the columns of the table people and what they mean: ``column_name``, ``comment``."""
+    return cursor.sql(
+        "SELECT column_name, min(comment) AS comment FROM duckdb_columns() WHERE table_name = 'people' "
+        "GROUP BY column_name ORDER BY column_name"
     ).df()
+
+
+def person_facts(cursor: Cursor, person_key: str) -> pd.DataFrame:
+    """Return the row of a person in the table people; empty when there is none."""
+    return cursor.execute("SELECT * FROM people WHERE person_key = ?", [person_key]).df()
+
+
+def frame_facts(cursor: Cursor, key: str) -> pd.DataFrame:
+    """Return the row of a frame in the table frames; empty when there is none."""
+    return cursor.execute("SELECT * FROM frames WHERE key = ?", [key]).df()
+
+
+def unit_facts(cursor: Cursor, dataset: str, split: str, unit: str) -> pd.DataFrame:
+    """Return how a unit was converted: a row of the table conversions."""
+    return cursor.execute(
+        "SELECT * FROM conversions WHERE (dataset, split, unit) = (?, ?, ?)", [dataset, split, unit]
+    ).df()
+
+
+def same_picture(cursor: Cursor, key: str, phash: int, limit: int) -> pd.DataFrame:
+    """Return the people of frames that look like a frame and have another key: two sources may label one picture.
+
+    Columns ``person_key``, ``dataset``, ``split``, box edges as shares of the picture (``x0`` ... ``y1``).
+    """
+    return cursor.execute(
+        "WITH alike AS (SELECT DISTINCT key, shard FROM frames WHERE image_phash = $phash::UBIGINT AND key <> $key "
+        "LIMIT $limit) SELECT p.person_key, p.dataset, p.split, p.bbox_x0 / p.width AS x0, p.bbox_y0 / p.height AS y0, "
+        "p.bbox_x1 / p.width AS x1, p.bbox_y1 / p.height AS y1 FROM people p JOIN alike USING (shard, key) "
+        "ORDER BY p.person_key LIMIT $limit",
+        {"key": key, "phash": phash, "limit": limit},
+    ).df()
+
+
+def errors_table(people: pd.DataFrame, measure: str) -> pa.Table:
+    """Return the errors of a result as the catalog's table person_results."""
+    keys = pa.array(people["person_key"].astype(str), pa.string())
+    return pa.table({"person_key": keys, "measure": [measure] * len(keys), "value": people[measure].astype(float)})
 
 
 @dataclass(frozen=True)
@@ -172,3 +196,15 @@ def histogram(cursor: Cursor, dataset: str, variable: str) -> pd.DataFrame:
         "ORDER BY is_this, bin",
         {"dataset": dataset},
     ).df()
+
+
+def splits(cursor: Cursor) -> pd.DataFrame:
+    """Return one row a converted source and split: ``dataset``, ``split``, ``people``."""
+    return cursor.sql(
+        "SELECT dataset, split, sum(people)::BIGINT AS people FROM conversions GROUP BY dataset, split ORDER BY ALL"
+    ).df()
+
+
+def shard_paths(cursor: Cursor, dataset: str) -> pd.DataFrame:
+    """Return the paths of a source's tars from the root of the tree."""
+    return cursor.execute("SELECT path FROM shards WHERE dataset = ? ORDER BY path", [dataset]).df()

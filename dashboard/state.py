@@ -9,15 +9,16 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pandas as pd
 import streamlit as st
 
 from ..benchmark.results import load_results, read_people, result_files
-from ..shards.catalog import open_catalog
+from ..shards.catalog import open_catalog, query
 from . import health, inventory, queries
+from .lookup import Lookup
 from .settings import Folders, folders
 
 _PAGES: dict[str, Any] = {}
@@ -29,6 +30,13 @@ class Snapshot:
 
     path: str
     fingerprint: str  # empty: nothing is there
+
+
+class ErrorsOf(NamedTuple):
+    """One measure of one result, a number a person."""
+
+    path: str  # JSON of the result
+    measure: str
 
 
 def register_pages(pages: dict[str, Any]) -> None:
@@ -75,6 +83,36 @@ def _ask(snapshot: Snapshot, name: str, arguments: tuple) -> pd.DataFrame:
 @st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda connection: connection.close())
 def _connection(snapshot: Snapshot) -> duckdb.DuckDBPyConnection:
     return open_catalog(Path(snapshot.path))
+
+
+def answer(sql: str, *, is_free: bool = False, errors: ErrorsOf | None = None) -> pd.DataFrame:
+    """Return the answer to a question in SQL, computed once for each state of the catalog.
+
+    ``is_free`` sends a question that holds words of a user through a connection that can only read the catalog;
+    ``errors`` fills its table person_results. QueryError says what DuckDB objects to.
+    """
+    path = Path(errors.path) if errors else None
+    result = None if path is None else Snapshot(str(path), queries.file_fingerprint([path]))
+    return _answer(catalog(), sql, is_free or errors is not None, result, errors.measure if errors else "")
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _answer(snapshot: Snapshot, sql: str, is_free: bool, result: Snapshot | None, measure: str) -> pd.DataFrame:
+    if not is_free:
+        return _connection(snapshot).cursor().sql(sql).df()
+    tables = {} if result is None else {"person_results": queries.errors_table(_people_of_result(result), measure)}
+    return query(Path(snapshot.path), sql, tables=tables)
+
+
+def lookup() -> Lookup:
+    """Return where the people of the catalog lie, as it is now."""
+    return lookup_of(catalog())
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def lookup_of(snapshot: Snapshot) -> Lookup:
+    """Return where the people of a catalog lie."""
+    return Lookup(Path(snapshot.path))
 
 
 def counts() -> pd.DataFrame:

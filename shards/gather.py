@@ -32,10 +32,13 @@ def _members_of(index: np.dtype) -> np.dtype:
 
 
 class Gathered:
-    """The members of the frames of some people, in the order in which the people were asked for."""
+    """The members of the frames of some people, in the order in which the people were asked for.
+
+    Bytes come as arrays that share one memory; between processes each travels alone.
+    """
 
     def __init__(self, data: UInt8[np.ndarray, " bytes"], pieces: np.ndarray, person: Int64[np.ndarray, " people"]):
-        self._data = data.data
+        self._data = data
         ends = pieces["start"] + pieces["size"]
         self._starts, self._ends, self.person = pieces["start"].tolist(), ends.tolist(), person
         """``person`` is everyone's index in the frame."""
@@ -43,29 +46,29 @@ class Gathered:
     def __len__(self) -> int:
         return len(self.person)
 
-    def _member(self, i: int, member: int) -> memoryview:
+    def _member(self, i: int, member: int) -> UInt8[np.ndarray, " bytes"]:
         place = 3 * i + member
         return self._data[self._starts[place] : self._ends[place]]
 
-    def image(self, i: int) -> memoryview:
+    def image(self, i: int) -> UInt8[np.ndarray, " bytes"]:
         """Return the encoded picture of the i-th person; empty where only labels were converted."""
         return self._member(i, _IMAGE)
 
-    def json(self, i: int) -> memoryview:
+    def json(self, i: int) -> UInt8[np.ndarray, " bytes"]:
         """Return the readable record of the i-th person's frame as it is stored; ``meta`` parses it."""
         return self._member(i, _JSON)
 
-    def numbers(self, i: int) -> memoryview:
+    def numbers(self, i: int) -> UInt8[np.ndarray, " bytes"]:
         """Return the numeric record of the i-th person's frame as it is stored; ``rows`` decodes it."""
         return self._member(i, _ROWS)
 
     def meta(self, i: int) -> dict[str, Any]:
         """Return the readable record of the i-th person's frame."""
-        return decode_meta(bytes(self.json(i)))
+        return decode_meta(self.json(i).tobytes())
 
     def rows(self, i: int) -> np.ndarray:
         """Return the numeric record of the i-th person's frame: a structured array with one row a person."""
-        return decode_people(self.numbers(i))
+        return decode_people(self.numbers(i).data)
 
 
 def gather(tars: Sequence[TarFile], rows: np.ndarray) -> Gathered:

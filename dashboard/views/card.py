@@ -1,6 +1,6 @@
 """The page of one source: may I use it, how do I get it, what exactly is labelled, and is it sound."""
 
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -112,12 +112,13 @@ def _pictures(dataset: str, _row: dict[str, Any]) -> None:
             "Seed", 0, 9999, 0, key="card_seed", bind="query-params", width=100, label_visibility="collapsed"
         )
         st.button("Reshuffle", icon=":material/shuffle:", key="card_reshuffle", on_click=_reshuffle)
-    query = queries.sample_frames if what == "frames" else queries.sample_people
+    kind: Literal["frames", "people"] = "frames" if what == "frames" else "people"
+    query = queries.sample_frames if kind == "frames" else queries.sample_people
     rows = state.ask(query, dataset, int(seed), _TILES)
     if rows.empty:
         st.caption("There is nothing to show: only labels were converted (`--images none`), or nobody here has a box.")
         return
-    tiles.show(tiles.drawn(what, rows.to_dict("records"), overlay, opacity), columns=4 if what == "frames" else 8)
+    tiles.show(tiles.drawn(kind, rows["person_key"].tolist(), overlay, opacity), columns=4 if kind == "frames" else 8)
     st.markdown(tiles.licence_line(dataset))
     tiles.stand_in_note(overlay)
 

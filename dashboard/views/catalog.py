@@ -3,16 +3,18 @@
 import pandas as pd
 import streamlit as st
 
-from .. import facets, state
+from .. import facets, inventory, state
+from ..plaintext import plain
+from . import facet_boxes
 
-_STATES = {"converted": "converted", "partly": "partly", "stale": "stale", "absent": ""}
+_STATES = {"converted": "converted", "partly": "partly", "stale": "stale", "absent": "", inventory.PLANNED: "planned"}
 _FLAGS = ("is_video", "is_commercial", "is_redistributable")
 _ROW, _MAX_HEIGHT = 34, 850  # px
 
 
 def render() -> None:
     """Show the page."""
-    table = state.sources()
+    table = inventory.with_planned(state.sources())
     text = _search_box()
     found = table.loc[facets.search(table, text)] if text else table
     choice = _sidebar(found)
@@ -39,40 +41,19 @@ def _search_box() -> str:
 
 def _sidebar(table: pd.DataFrame) -> dict[str, list[str]]:
     """Draw the facets with the number of sources behind each option, and return what is chosen."""
-    choice = {facet.key: _chosen(facet) for facet in facets.FACETS}
+    choice = {facet.key: facet_boxes.chosen("cat", facet) for facet in facets.FACETS}
     counts = facets.count(table, choice)
     for title, keys in facets.GROUPS:
         with st.sidebar.container(gap="xxsmall"):
             st.caption(f"**{title}**")
             for facet in (facets.BY_KEY[key] for key in keys):
-                for option, label in facet.options.items():
-                    _checkbox(facet, option, label, counts[facet.key, option])
+                facet_boxes.draw("cat", facet, counts)
     return choice
 
 
-def _key(facet: facets.Facet, option: str) -> str:
-    """Return the name of a checkbox in the address."""
-    return f"cat_{option}" if facet.column is None else f"cat_{facet.key}_{option}"
-
-
-def _chosen(facet: facets.Facet) -> list[str]:
-    """Return the chosen options of a facet as of the last interaction, or of the address on the first run."""
-    first = st.query_params
-    return [
-        option
-        for option in facet.options
-        if st.session_state.get(_key(facet, option), first.get(_key(facet, option)) == "true")
-    ]
-
-
-def _checkbox(facet: facets.Facet, option: str, label: str, count: int) -> None:
-    is_chosen = option in _chosen(facet)
-    text = f"{label} :gray[{count}]"
-    st.checkbox(text, key=_key(facet, option), bind="query-params", disabled=count == 0 and not is_chosen)
-
-
 def _headline(shown: pd.DataFrame, table: pd.DataFrame) -> None:
-    parts = [f"**{len(shown)}** of {len(table)} sources"]
+    planned = table["state"].tolist().count(inventory.PLANNED)
+    parts = [f"**{len(shown)}** of {len(table)} sources" + (f" ({planned} planned)" if planned else "")]
     people, frames = sum(shown["people"]), sum(shown["frames"])
     if people:
         parts.append(f"**{people:,}** people in **{frames:,}** frames on this machine")
@@ -100,14 +81,17 @@ def _table(shown: pd.DataFrame) -> None:
         placeholder="",
         alt="All sources with their labels, licence and state on this machine",
     )
-    for row, _ in picked.selection.cells:
-        state.go("card", card_id=shown["id"].iloc[row])
+    for position, _ in picked.selection.cells:
+        row = shown.iloc[position]
+        if row["state"] != inventory.PLANNED:
+            state.go("card", card_id=row["id"])
+        st.info(f"**{plain(row['name'])}** has no card yet. {plain(row['summary'])}", icon=":material/pending:")
     st.caption("Click a row to open its card.")
 
 
 _ORDER = (
     ["id", "kind", "scene", "labels", "body_model", "year", "splits", "is_video", "is_commercial"]
-    + ["is_redistributable", "state", "frames", "people", "reject_share", "name"]
+    + ["is_redistributable", "state", "frames", "people", "reject_share", "mix", "name"]
 )  # fmt: skip
 
 
@@ -128,5 +112,6 @@ def _columns() -> dict:
         "frames": column.NumberColumn("Frames", format="compact"),
         "people": column.NumberColumn("People", format="compact"),
         "reject_share": column.NumberColumn("Left out", format="%.1f%%"),
+        "mix": column.TextColumn("Mix", alignment="right", help="Smallest mixture of the papers that has it."),
         "name": column.TextColumn("Name", width=320),
     }

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from ...benchmark.describe import describe
 from ...benchmark.measures import get_measure, means
-from ...benchmark.protocol import Protocol, describe
+from ...benchmark.protocol import Protocol
 from ...benchmark.tables import Column, newest_versions, row_labels
 from .. import board, charts, people, state
 from ..plaintext import plain

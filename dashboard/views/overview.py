@@ -5,7 +5,7 @@ import streamlit as st
 
 from ...benchmark.protocol import protocols
 from ...benchmark.published import load_published
-from .. import board, charts, health, queries, state
+from .. import board, charts, health, queries, readings, state
 from ..plaintext import plain
 
 _ICONS = {
@@ -122,7 +122,8 @@ def _health(table: pd.DataFrame) -> None:
     """Draw the list of what needs attention."""
     out = state.here().catalog
     catalogued = int(state.ask(queries.totals)["units"].iloc[0]) if state.has_catalog() else 0
-    found = health.findings(table, state.live_units(), out, catalogued)
+    units = state.live_units()
+    found = health.findings(table, units, out, catalogued) + health.run_findings(readings.found_runs())
     with st.container(border=True):
         st.markdown("##### Needs attention" if found else "##### All is well")
         if not found:
@@ -132,6 +133,10 @@ def _health(table: pd.DataFrame) -> None:
             st.markdown(f"{_ICONS[finding.level]} {name}{plain(finding.text)}")
             if finding.command:
                 st.code(finding.command, language="shell", wrap_lines=True)
+        with st.container(horizontal=True, gap="small"):
+            if units:
+                st.page_link(state.page("conversions"), label="Conversions", icon=":material/factory:")
+            st.page_link(state.page("runs"), label="Training runs", icon=":material/monitoring:")
 
 
 def _best(results: pd.DataFrame) -> None:

@@ -1,13 +1,13 @@
 """Rows of pictures that several pages show, and the choice of what is drawn on them."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, cast
+from typing import Literal, cast
+from urllib.parse import quote
 
 import streamlit as st
 
 from ...cards import card_ids, load_card
-from .. import previews, queries, state
+from .. import posed, previews, state
 from ..plaintext import plain
 from ..previews import Overlay, Tile
 
@@ -30,6 +30,11 @@ def overlay_controls(prefix: str) -> tuple[Overlay, float]:
     overlay = st.segmented_control(
         "Overlay", previews.OVERLAYS, default="none", required=True, key=f"{prefix}_overlay", bind="query-params"
     )
+    return cast(Overlay, overlay), opacity_control(prefix, is_disabled=overlay == "none")
+
+
+def opacity_control(prefix: str, *, is_disabled: bool = False) -> float:
+    """Draw the choice of how strongly labels cover the picture, and return it (0..1)."""
     opacity = st.segmented_control(
         "Opacity",
         _OPACITIES,
@@ -38,21 +43,40 @@ def overlay_controls(prefix: str) -> tuple[Overlay, float]:
         format_func=lambda value: f"{value}%",
         key=f"{prefix}_opacity",
         bind="query-params",
-        disabled=overlay == "none",
+        disabled=is_disabled,
     )
-    return cast(Overlay, overlay), opacity / 100
+    return opacity / 100
 
 
-def show(tiles: Sequence[Tile], columns: int) -> None:
-    """Draw tiles in a grid."""
-    with st.grid(columns, min_column_width=130, gap="small"):
-        for tile in tiles:
-            st.image(tile.data, caption=tile.caption, width="stretch", alt=tile.alt)
+def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = ()) -> None:
+    """Draw tiles in a grid, and one sentence on those that have nothing to show; ``links`` are keys of people."""
+    problems = [tile.problem for tile in tiles if tile.problem]
+    if problems:
+        st.warning(
+            f"{len(problems)} of {len(tiles)} cannot be read. {plain(problems[0])}", icon=":material/broken_image:"
+        )
+    with st.grid(columns, min_column_width=130, gap="small") as grid:
+        for number, tile in enumerate(tiles):
+            with grid.cell(), st.container(gap="xxsmall"):
+                _tile(tile, links[number] if links else "")
+    if any(not tile.has_picture and not tile.problem for tile in tiles):
+        st.caption(
+            ":material/hide_image: Of some people only labels were converted (`--images none`), so there is no picture."
+        )
+
+
+def _tile(tile: Tile, person_key: str) -> None:
+    """Draw one tile; the picture and the words below it lead to the person, if one is named."""
+    if not person_key:
+        st.image(tile.data, caption=tile.caption, width="stretch", alt=tile.alt)
+        return
+    st.image(tile.data, width="stretch", alt=tile.alt, link=f"person?person_key={quote(person_key, safe='')}")
+    st.page_link(state.page("person"), label=tile.caption, query_params={"person_key": person_key}, width="stretch")
 
 
 def stand_in_note(overlay: Overlay) -> None:
     """Say so when meshes are drawn with a body that is not the people's own."""
-    if overlay == "mesh" and previews.uses_standin():
+    if overlay == "mesh" and posed.uses_standin():
         st.caption(
             ":material/info: Meshes are posed with the stand-in body of ehps; set `EHPS_BODY_MODELS` to the folder of "
             "your SMPL-X files to see the labelled bodies."
@@ -60,22 +84,24 @@ def stand_in_note(overlay: Overlay) -> None:
 
 
 def drawn(
-    kind: str, rows: Sequence[dict[str, Any]], overlay: Overlay, opacity: float, notes: Sequence[str] = ()
+    kind: Literal["frames", "people"],
+    person_keys: Sequence[str],
+    overlay: Overlay,
+    opacity: float,
+    notes: Sequence[str] = (),
 ) -> list[Tile]:
-    """Return tiles of frames or people, drawn once for each state of the catalog."""
-    records = tuple(tuple(sorted(row.items())) for row in rows)
-    return _drawn(state.catalog(), kind, records, overlay, opacity, tuple(notes))
+    """Return tiles of people, or of the whole frames that they are in, drawn once for each state of the catalog."""
+    return _drawn(state.catalog(), kind, tuple(person_keys), overlay, opacity, tuple(notes))
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing")
 def _drawn(
-    snapshot: state.Snapshot, kind: str, records: tuple, overlay: Overlay, opacity: float, notes: tuple[str, ...]
+    snapshot: state.Snapshot, kind: str, keys: tuple[str, ...], overlay: Overlay, opacity: float, notes: tuple[str, ...]
 ) -> list[Tile]:
-    rows: list[dict[str, Any]] = [dict(record) for record in records]
-    out = Path(snapshot.path)
+    people = state.lookup_of(snapshot).people(keys)
     if kind == "frames":
-        return previews.frame_tiles(out, rows, overlay, opacity)
-    return previews.person_tiles(out, rows, overlay, opacity, notes)
+        return previews.frame_tiles([person.frame for person in people], overlay, opacity)
+    return previews.person_tiles(people, overlay, opacity, notes)
 
 
 def show_people(keys: list[str], notes: list[str]) -> None:
@@ -83,19 +109,27 @@ def show_people(keys: list[str], notes: list[str]) -> None:
     if not state.has_catalog():
         st.caption("There is no catalog here, so the people cannot be shown.")
         return
-    found = {row["person_key"]: row for row in state.ask(queries.find_people, tuple(keys)).to_dict("records")}
-    if not found:
+    datasets = datasets_of(keys)
+    if not datasets:
         st.caption("These people are not in the catalog of this machine.")
         return
-    datasets = sorted({row["dataset"] for row in found.values()})
-    hidden = [dataset for dataset in datasets if not may_show(dataset)]
-    shown = [(found[key], note) for key, note in zip(keys, notes, strict=True) if key in found]
-    shown = [(row, note) for row, note in shown if row["dataset"] not in hidden]
+    hidden = sorted({dataset for dataset in datasets.values() if not may_show(dataset)})
+    shown = [
+        (key, note) for key, note in zip(keys, notes, strict=True) if key in datasets and datasets[key] not in hidden
+    ]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         overlay, opacity = overlay_controls("cell")
     for dataset in hidden:
         st.caption(f"The card of {dataset} does not allow pictures to be shown.")
     if shown:
-        show(drawn("people", [row for row, _ in shown], overlay, opacity, [note for _, note in shown]), columns=6)
-        st.markdown(" ".join(licence_line(dataset) for dataset in datasets if dataset not in hidden))
+        chosen = [key for key, _ in shown]
+        pictures = drawn("people", chosen, overlay, opacity, [note for _, note in shown])
+        show(pictures, columns=6, links=chosen)
+        st.markdown(" ".join(licence_line(name) for name in sorted({datasets[key] for key in chosen})))
     stand_in_note(overlay)
+
+
+def datasets_of(keys: Sequence[str]) -> dict[str, str]:
+    """Return the source of each person who is in the catalog."""
+    lookup = state.lookup()
+    return {key: found.shard.dataset for key in keys if (found := lookup.find(key)) is not None}

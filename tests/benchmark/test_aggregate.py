@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ehps.benchmark.aggregate import aggregate, bootstrap_intervals, penalised
+from ehps.benchmark.aggregate import aggregate, bootstrap_intervals, is_expected, penalties
+from ehps.benchmark.measures import get_measure
 from ehps.benchmark.protocol import load_protocol
 
 PROTOCOL = load_protocol("ehf")
@@ -101,10 +102,19 @@ def test_a_nan_does_not_take_part_in_the_interval():
     ("answered", "expected", "counted"),
     [
         ([True, False], [True, True], [3, 9]),
-        ([True, False], [True, False], [3]),
+        ([True, False], [True, False], [3, np.nan]),
+        ([True, False], [False, True], [np.nan, 9]),
         ([False, False], [True, True], [9, 9]),
     ],
 )
-def test_penalised_counts_who_was_expected(answered, expected, counted):
-    values = np.where(answered, 3.0, np.nan)
-    assert penalised(values, np.array(answered), np.array(expected), 9.0).tolist() == counted
+def test_penalties_fall_on_who_was_expected(answered, expected, counted):
+    table = rows([3 if known else None for known in answered], has_face=expected)
+    found = penalties(table, get_measure("PVE@face"), PROTOCOL)
+    cost = PROTOCOL.missing.max_error.face
+    np.testing.assert_array_equal(found, [cost if value == 9 else value for value in counted])
+
+
+def test_both_hands_are_expected_for_what_lies_between_them():
+    table = rows([1, 1, 1], has_left_hand=[True, True, False], has_right_hand=[True, False, False])
+    assert is_expected(table, get_measure("MRRPE")).tolist() == [True, False, False]
+    assert is_expected(table, get_measure("PVE@hands")).tolist() == [True, True, False]

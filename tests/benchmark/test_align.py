@@ -126,6 +126,21 @@ def test_a_nan_is_refused_with_the_number_of_its_person(bad):
         similarity_align(source, target)
 
 
+def test_points_that_are_not_known_take_no_part():
+    source, target = clouds(9, people=2)
+    known = np.ones((2, 12), bool)
+    known[0, [2, 5, 11]] = False
+    wrong = np.where(known[..., None], target, 1e3)
+    rest = np.flatnonzero(known[0])
+    for align in (similarity_align, freihand_align):
+        found = align(source, wrong, known)
+        np.testing.assert_allclose(found[0, rest], align(source[0, rest], target[0, rest]), atol=1e-9)
+        np.testing.assert_allclose(found[1], align(source[1], target[1]), atol=1e-9)
+        tensors = align(torch.as_tensor(source), torch.as_tensor(wrong), torch.as_tensor(known))
+        np.testing.assert_allclose(tensors.numpy(), found, atol=1e-9)
+    np.testing.assert_array_equal(centroid(source, np.zeros((2, 12), bool)), np.zeros((2, 3)))
+
+
 def test_root_and_centroid_are_per_person():
     points = np.arange(12.0).reshape(2, 2, 3)
     np.testing.assert_array_equal(root_align(points, points[:, 0])[:, 1], [[3, 3, 3], [3, 3, 3]])

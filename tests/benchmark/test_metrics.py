@@ -13,8 +13,12 @@ from ehps.body.joints import SMPLX_JOINTS
 from ehps.body.rotations import axis_angle_to_matrix
 from ehps.errors import RecordError
 
-ALL = tuple(measures().values())
-ROOT_NAMES = [name for name in measures() if not name.startswith("PA-")]
+KINDS = ("vertices", "joints14", "joints20", "joints21")  # what the made-up geometry has
+ALL = tuple(measure for measure in measures().values() if measure.is_of_points and measure.points in KINDS)
+NAMES = [measure.name for measure in ALL]
+DISTANCES = [measure.name for measure in ALL if measure.family in ("distance", "mrrpe")]
+PA_NAMES = [measure.name for measure in ALL if measure.alignment in ("similarity", "freihand")]
+ROOT_NAMES = [measure.name for measure in ALL if measure.alignment == "root"]
 SQUARE = np.array([[[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]])
 
 
@@ -90,7 +94,7 @@ def test_every_measure_is_the_plain_loop_over_its_points(assets, geometry, meshe
 
 def test_measures_cover_the_whole_file(geometry, meshes):
     found = measure(*meshes(2), geometry)
-    assert list(found) == list(measures())
+    assert list(found) == NAMES
     assert all(values.shape == (2,) and np.isfinite(values).all() for values in found.values())
 
 
@@ -119,7 +123,7 @@ def test_pa_errors_stay_below_the_rooted_ones(geometry, meshes, seed, noise, tur
 def test_a_translation_of_the_prediction_changes_nothing(geometry, meshes, seed, shift):
     predicted, truth = meshes(2, seed)
     still, moved = (measure(p, truth, geometry) for p in (predicted, predicted + np.array(shift)))
-    for name in measures():
+    for name in NAMES:
         np.testing.assert_allclose(moved[name], still[name], atol=1e-6, err_msg=name)
 
 
@@ -128,9 +132,8 @@ def test_a_translation_of_the_prediction_changes_nothing(geometry, meshes, seed,
 def test_a_similarity_of_the_prediction_changes_no_pa_measure(geometry, meshes, seed, turn, scale):
     predicted, truth = meshes(2, seed)
     turned = scale * predicted @ axis_angle_to_matrix(np.array(turn)).T + 1.0
-    names = [name for name in measures() if name.startswith("PA-")]
-    still, moved = (measure(p, truth, geometry, names) for p in (predicted, turned))
-    for name in names:
+    still, moved = (measure(p, truth, geometry, PA_NAMES) for p in (predicted, turned))
+    for name in PA_NAMES:
         np.testing.assert_allclose(moved[name], still[name], atol=1e-5, err_msg=name)
 
 
@@ -138,7 +141,7 @@ def test_people_do_not_influence_each_other(geometry, meshes):
     predicted, truth = meshes(11)
     order = np.random.default_rng(0).permutation(11)
     once = measure(predicted, truth, geometry)
-    permuted = measure(predicted[order], truth[order], geometry, chunk=4)
+    permuted = measure(predicted[order], truth[order], geometry, threads=2)
     single = measure(predicted[7:8], truth[7:8], geometry)
     for name, values in once.items():
         np.testing.assert_allclose(permuted[name], values[order], rtol=1e-12)
@@ -147,8 +150,12 @@ def test_people_do_not_influence_each_other(geometry, meshes):
 
 def test_a_perfect_prediction_has_no_error(geometry, meshes):
     _, truth = meshes(2)
-    for name, values in measure(truth + 0.5, truth, geometry).items():
-        np.testing.assert_allclose(values, 0, atol=1e-9, err_msg=name)
+    found = measure(truth + 0.5, truth, geometry)
+    for name in NAMES:
+        # The first threshold of an area is zero, which rounding alone exceeds: half a step of 99 is lost. FreiHAND's
+        # alignment adds 1e-8 to the sizes.
+        tolerance = 0.51 / 99 if name.startswith("AUC") else 1e-5 if name.endswith("freihand") else 1e-9
+        np.testing.assert_allclose(found[name], 0 if name in DISTANCES else 1, atol=tolerance, err_msg=name)
 
 
 def test_nobody_gives_no_numbers(geometry):

@@ -2,10 +2,12 @@
 
 import io
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from ehps.benchmark.heatmap import badness, write_heatmap
 from ehps.benchmark.measures import MeanOfPrimaries
 from ehps.benchmark.render import (
     escape_latex,
@@ -23,6 +25,7 @@ from ehps.benchmark.tables import (
     published_block,
     ranks,
     reproduction_gap,
+    scaling_table,
     sort_rows,
 )
 
@@ -231,3 +234,40 @@ def test_the_gap_to_each_published_number_is_measured_minus_published(published,
 
 def test_a_model_that_nobody_published_has_no_gap(published, result_rows):
     assert len(reproduction_gap(result_rows(cell("a", "ehf", 1.0)), published, {})) == 0
+
+
+def test_a_mean_of_a_measure_looks_at_that_measure(result_rows):
+    rows = result_rows(
+        cell("a", "ehf", 50.0), cell("a", "ehf", 40.0, "PVE@hands"), cell("a", "bedlam_val", 30.0, "PVE@hands")
+    )
+    matrix = build_matrix(rows, [("ehf", "PVE"), ("ehf", "PVE@hands"), ("bedlam_val", "PVE@hands")])
+    hands = MEAN.model_copy(update={"name": "MPE-hands", "measure": "PVE@hands"})
+    assert add_mean(matrix, hands, PRIMARIES).values.loc["a", ("MPE-hands", "MPE-hands")] == 35
+
+
+def test_scaling_is_the_best_by_size_and_people_and_leaves_out_who_does_not_tell(result_rows):
+    sizes = ((1e6, 100, 90.0), (1e6, 1000, 80.0), (1e6, 1000, 70.0), (9e6, 1000, 60.0), (None, 1000, 1.0))
+    rows = result_rows(
+        *(
+            cell(f"m{i}", "ehf", mean, network_parameters=parameters, training_people=people)
+            for i, (parameters, people, mean) in enumerate(sizes)
+        )
+    )
+    table = scaling_table(rows, ("ehf", "PVE"))
+    assert table.index.tolist() == [1e6, 9e6]
+    assert table.columns.tolist() == [100, 1000]
+    np.testing.assert_array_equal(table.to_numpy(), [[90, 70], [np.nan, 60]])
+
+
+def test_a_heatmap_is_a_picture_of_the_matrix(matrix, tmp_path):
+    path = write_heatmap(add_mean(matrix, MEAN, PRIMARIES), tmp_path / "matrix.png")
+    image = cv2.imread(str(path))
+    assert image is not None
+    assert image.shape[1] > 400
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
+    again = write_heatmap(add_mean(matrix, MEAN, PRIMARIES), tmp_path / "again.png")
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_heatmap_goes_from_the_best_to_the_worst_of_each_column(matrix):
+    np.testing.assert_allclose(badness(matrix), [[1, 1], [0, 0], [np.nan, (70 - 60.06) / (80.04 - 60.06)]])

@@ -25,6 +25,13 @@ PAGES = {
     "distributions": ("/card?card_id=bedlam&card_tab=Distributions", "all other sources"),
     "rejects": ("/card?card_id=bedlam&card_tab=Left+out", "people were left out"),
     "benchmark": ("/benchmark", "Published"),
+    "people": ("/people?people_sort=box+height+px&people_overlay=joints", "of 28 people"),
+    "person": ("/person?person_key=bedlam-val-scene_b-000001%231&person_solid=body&person_solid=camera", "In 3D"),
+    "runs": ("/runs", "No training run here yet"),
+    "conversions": ("/conversions", "No conversion here yet"),
+    "mixture": ("/mixture", "of the samples"),
+    "scaling": ("/scaling", "lower is better"),
+    "study": ("/study", "How far the nearest body pose"),
 }
 
 
@@ -143,6 +150,21 @@ def test_a_click_into_the_table_opens_the_card(server, browser):
     page.close()
 
 
+def test_a_tile_leads_to_its_person_and_from_there_back_to_the_same_filters(server, browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{server}/people?people_split_val=true&people_sort=distance+m")
+    page.get_by_text("of 28 people").wait_for(timeout=60_000)
+    settle(page)
+    page.locator("[data-testid=stMain] [data-testid=stPageLink] a").first.click()
+    page.wait_for_url("**/person?person_key=bedlam-val-**", timeout=20_000)
+    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    settle(page)
+    page.get_by_role("link", name="Back to people").click()
+    page.wait_for_url("**/people?**people_split_val=true**", timeout=20_000)
+    page.get_by_text("9 of 28 people").wait_for(timeout=60_000)
+    page.close()
+
+
 def test_a_click_on_a_number_shows_its_people(server, browser):
     page = browser.new_page(viewport={"width": 1440, "height": 1600})
     page.goto(f"{server}/benchmark")
@@ -150,4 +172,11 @@ def test_a_click_on_a_number_shows_its_people(server, browser):
     click_table(page, 0.75, 85, "alpha on EHF: PVE")
     page.wait_for_function("document.querySelectorAll('[data-testid=stImage] img').length === 6", timeout=30_000)
     settle(page)
+    page.locator("[data-testid=stMain] [data-testid=stPageLink] a").first.click()
+    page.wait_for_url("**/person?person_key=bedlam-val-**", timeout=20_000)
+    page.get_by_text("Picture and body").wait_for(timeout=60_000)
+    settle(page)
+    page.go_back()
+    page.wait_for_url("**/benchmark**", timeout=20_000)
+    page.get_by_text("Published").first.wait_for(timeout=60_000)
     page.close()

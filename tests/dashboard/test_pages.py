@@ -9,12 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from ehps.cards import card_ids, load_card
+from ehps.cards import card_ids, load_card, the_forty
 from ehps.dashboard import launch, previews, settings
 from ehps.dashboard.views import tiles
+from ehps.shards.catalog import query
 
 APP = Path(launch.__file__).with_name("app.py")
-PAGES = {"overview": "overview", "datasets": "datasets", "card": "card", "benchmark": "benchmark"}
+PAGES = {"overview": "overview", "datasets": "datasets", "card": "card", "benchmark": "benchmark", "people": "people"}
+PAGES["person"] = "person"
 
 
 def open_page(path: str, **parameters: str) -> AppTest:
@@ -87,8 +89,7 @@ def test_a_stopped_conversion_is_named_on_the_overview(small, tmp_path, monkeypa
 
 def test_facets_filter_and_their_counts_follow(small):
     app = open_page("datasets")
-    before = len(app.dataframe[0].value)
-    assert before == len(card_ids())
+    assert len(app.dataframe[0].value) == len(set(card_ids()) | set(the_forty()))
     app.checkbox(key="cat_kind_synthetic").check().run()
     shown = app.dataframe[0].value
     assert set(shown["kind"]) == {"synthetic"}
@@ -214,3 +215,110 @@ def test_the_server_listens_on_this_machine_only_and_gets_its_folders(tmp_path, 
     assert {"--server.address=127.0.0.1", "--server.port=1234", "--server.headless=true"} <= called["flags"]
     assert called["variables"][settings.CATALOG] == str(tmp_path / "data")
     assert called["variables"][settings.RESULTS] == str(tmp_path / "results")
+
+
+def pictures(app: AppTest) -> int:
+    return len(app.get("image"))
+
+
+def checkbox_counts(app: AppTest, *keys: str) -> list[str]:
+    """The labels of checkboxes, which tell counts."""
+    return [app.checkbox(key=key).label.rpartition("[")[2].rstrip("]") for key in keys]
+
+
+def test_people_are_filtered_and_counts_follow(small):
+    app = open_page("people")
+    assert pictures(app) == 28
+    assert "**28** of 28 people" in texts(app)
+    app.checkbox(key="people_split_val").check().run()
+    assert pictures(app) == 9
+    assert checkbox_counts(app, "people_split_train", "people_source_bedlam", "people_source_mscoco") == [
+        "19",
+        "9",
+        "0",
+    ]
+    app.number_input(key="people_height").set_value(100_000).run()
+    assert "Nobody passes all filters" in texts(app)
+    assert not app.exception
+
+
+def test_the_state_of_the_page_of_people_is_its_address(small):
+    where = {"people_where": "sequence = 'scene_a'", "people_sort": "distance m", "people_direction": "low first"}
+    app = open_page("people", **where, people_overlay="mesh", people_has_hands="true")
+    assert not app.exception
+    assert pictures(app) == 12
+    assert "ORDER BY quality_distance_m ASC" in texts(app)
+    assert "stand-in body" in texts(app)
+
+
+@pytest.mark.parametrize("key", ["has_body", "has_face", "has_shape", "has_points", "origin_pseudo", "source_mscoco"])
+def test_every_filter_of_people_runs(key, small):
+    app = open_page("people", **{f"people_{key}": "true"})
+    assert not app.exception
+    assert pictures(app) == {"has_face": 0, "origin_pseudo": 7, "source_mscoco": 7}.get(key, 28)
+
+
+def test_a_wrong_condition_is_one_sentence(small):
+    app = open_page("people", people_where="heigth > 3")
+    assert not app.exception
+    assert app.error[0].value.startswith("DuckDB does not take this condition")
+    assert "\n" not in app.error[0].value
+
+
+def test_people_are_sorted_by_the_errors_of_a_model(small):
+    app = open_page("people", people_errors="PVE of beta r1 on ehf", people_sort="error")
+    assert not app.exception
+    assert "**6** of 28 people" in texts(app)
+
+
+def person_key(tree) -> str:
+    return query(tree.catalog, "SELECT person_key FROM people WHERE split = 'val' AND person = 1")["person_key"].iloc[0]
+
+
+@pytest.mark.parametrize("tab", ["Picture and body", "Compare", "Fields", "Where it comes from"])
+def test_every_tab_of_a_person_runs(tab, small):
+    key = person_key(small)
+    other = key.replace("#1", "#0")
+    app = open_page("person", person_key=key, person_tab=tab, person_other=other, person_alignment="Procrustes")
+    assert not app.exception
+    assert not app.error
+    said = texts(app)
+    assert load_card("bedlam").licence.name in said
+    assert ("mm** apart" in said) == (tab == "Compare")
+    tables = str([table.value for table in app.table])
+    assert ("labels.npz" in tables) == (tab == "Where it comes from")
+
+
+def test_marks_and_parts_of_a_person_can_all_be_chosen(small):
+    app = open_page("person", person_key=person_key(small))
+    assert len(app.get("plotly_chart")) == 1
+    app.pills(key="person_marks").set_value(["keypoints", "joints", "boxes", "mesh"])
+    app.pills(key="person_solid").set_value(["body", "joints", "camera"])
+    app.segmented_control(key="person_view").set_value("frame").run()
+    assert not app.exception
+    assert pictures(app) == 1
+
+
+def test_a_key_that_nobody_bears_is_said(small):
+    app = open_page("person", person_key="nobody#0")
+    assert "Nobody in this catalog is called" in texts(app)
+
+
+def test_a_card_may_forbid_the_picture_of_a_person(small, monkeypatch):
+    card = load_card("bedlam")
+    closed = card.model_copy(update={"licence": card.licence.model_copy(update={"previews": False})})
+    monkeypatch.setattr(tiles, "load_card", lambda _: closed)
+    app = open_page("person", person_key=person_key(small))
+    assert not app.exception
+    assert pictures(app) == 0
+    assert "does not allow pictures" in texts(app)
+    assert pictures(open_page("people")) == 0
+
+
+def test_a_planned_source_has_no_card_to_open(small):
+    app = open_page("datasets", cat_state_planned="true")
+    key = next(name for name in app.session_state.to_dict() if str(name).startswith("cat_table_"))
+    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(0, "kind")]}}
+    app.run()
+    assert not app.exception
+    assert "has no card yet" in texts(app)

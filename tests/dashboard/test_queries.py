@@ -10,7 +10,9 @@ import pytest
 
 from ehps.benchmark.protocol import protocols
 from ehps.benchmark.results import load_results
+from ehps.cards import card_ids, the_forty
 from ehps.dashboard import board, facets, health, inventory, people, queries
+from ehps.dashboard.lookup import Lookup
 from ehps.dashboard.plaintext import plain
 from ehps.shards.catalog import open_catalog
 
@@ -62,18 +64,31 @@ def test_a_seed_draws_the_same_frames_and_another_seed_draws_others(cursor):
     assert all(key.startswith("bedlam-") for key in first)
 
 
-def test_drawn_people_are_people_of_their_frames(cursor):
+def test_drawn_people_are_people_of_their_source(cursor):
     rows = queries.sample_people(cursor, "bedlam", 0, 100)
+    known = cursor.sql("SELECT person_key FROM people WHERE dataset = 'bedlam'").df()["person_key"]
     assert len(rows) == 21
-    assert (rows["person"] < rows["num_people"]).all()
+    assert set(rows["person_key"]) == set(known)
 
 
-def test_unknown_people_are_not_found(cursor):
-    key = queries.sample_people(cursor, "mscoco", 0, 1).iloc[0]
-    known = f"{key['key']}#{key['person']}"
-    found = queries.find_people(cursor, (known, "nobody#0"))
-    assert found["person_key"].tolist() == [known]
-    assert found["dataset"].tolist() == ["mscoco"]
+def test_unknown_people_are_not_found(tree, cursor):
+    known = queries.sample_people(cursor, "mscoco", 0, 1)["person_key"].iloc[0]
+    lookup = Lookup(tree.catalog)
+    found = lookup.find(known)
+    assert found is not None
+    assert (found.person.person_key, found.shard.dataset) == (known, "mscoco")
+    assert lookup.find("nobody#0") is None
+    assert lookup.find("nobody") is None
+    assert [person.person_key for person in lookup.people((known, "nobody#0"))] == [known]
+
+
+def test_everyone_is_found_in_the_shard_they_lie_in(tree, cursor):
+    lookup = Lookup(tree.catalog)
+    for key, shard in cursor.sql("SELECT person_key, shard FROM people").fetchall():
+        found = lookup.find(key)
+        assert found is not None
+        assert found.person.person_key == key
+        assert found.shard.path.endswith(shard)
 
 
 @pytest.mark.parametrize("variable", queries.VARIABLES)
@@ -127,7 +142,8 @@ def sources() -> pd.DataFrame:
             "scene": ["indoor", "studio", "indoor", "indoor"],
             "body_model": ["smplx"] * 4,
             "search_text": ["alpha cat", "beta cat", "gamma dog", "delta"],
-            **{name: [True, False, True, False] for facet in facets.FACETS[4:] for name in facet.options},
+            "mix": ["5", "", "40", ""],
+            **{name: [True, False, True, False] for f in facets.FACETS if f.column is None for name in f.options},
         }
     )
 
@@ -151,6 +167,16 @@ def test_a_count_says_what_remains_if_that_option_alone_is_chosen():
 
 def test_every_word_of_a_search_must_occur():
     assert facets.search(sources(), "CAT beta").tolist() == [False, True, False, False]
+
+
+def test_the_sources_of_the_paper_without_a_card_are_planned():
+    table = inventory.with_planned(inventory.join_catalog(inventory.card_table(), inventory.no_counts()))
+    planned = table.loc[table["state"] == inventory.PLANNED]
+    assert set(planned["id"]) == set(the_forty()) - set(card_ids())
+    assert table["id"].is_unique
+    assert set(table["mix"]) <= {"", "5", "10", "20", "32", "40"}
+    kept = facets.keep(table, {"state": [inventory.PLANNED], "mix": ["40"]})
+    assert set(table.loc[kept, "id"]) == {m.id for m in the_forty().values() if m.mix == 40} - set(card_ids())
 
 
 def write_state(out, dataset, unit, state, updated, error=""):

@@ -1,5 +1,7 @@
 """Many people's stored bytes come in one call, checked, and are those that are read one by one."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,12 @@ def test_bytes_that_are_held_are_taken_from_there(tree):
     rows = index._pieces[0].part.rows[4:5]
     assert gather([held], rows).meta(0) == index.load(4).frame.meta
     assert missed == [1]
+
+
+def test_members_travel_between_processes_alone(tree):
+    """A worker of a DataLoader that handed over what cannot be pickled would leave its reader waiting for ever."""
+    index = PeopleIndex.open(tree)
+    found = index.gather(np.array([0, 1]))
+    packed = pickle.dumps(found.numbers(1))
+    assert bytes(pickle.loads(packed)) == bytes(found.numbers(1))
+    assert len(packed) < len(found.numbers(1)) + 500

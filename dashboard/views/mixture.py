@@ -1,0 +1,333 @@
+"""The mixture builder: which people a network would see, in which shares, and what speaks against it."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import streamlit as st
+
+from ...benchmark.protocol import protocols
+from ...errors import EhpsError
+from ...training.mixture_plan import PARTS, MixturePlan
+from ...training.mixture_spec import Mixture, load_mixture, mixture_names
+from .. import curve_charts, inventory, mixtures, queries, readings, state
+from ..plaintext import plain
+
+_OWN = "my own"
+_ABOUT = {
+    "concat": "as many as there are",
+    "balance": "the same from each",
+    "weighted": "in proportion to weights",
+    "temperature": "people to the power 1 / temperature",
+    "explicit": "so many an epoch from each",
+}
+_TABS = ("Members", "What speaks against it", "File and command")
+_SHOWN_PROBLEMS = 40
+
+
+def render() -> None:
+    """Show the page."""
+    if not state.has_catalog():
+        _welcome()
+        return
+    here = state.ask(queries.splits)
+    start, epochs = _start()
+    try:
+        mixture = _own(here) if start == _OWN else load_mixture(start)
+        if mixture is not None:
+            _planned(mixture, epochs, here)
+    except EhpsError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def _welcome() -> None:
+    """Say which command to run where nothing is converted."""
+    out = state.here().catalog
+    st.markdown("##### No catalog here yet")
+    st.markdown("A mixture is made of converted sources. Convert some, and choose among them here:")
+    st.code(f"ehps convert DATASET --raw DIR --out {out}", language="shell")
+
+
+def _start() -> tuple[str, int]:
+    """Draw the choice between an own mixture and those that come with ehps, and how long the training is."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        start = st.selectbox(
+            "Mixture", [_OWN, *mixture_names()], key="mix_start", bind="query-params", width=220,
+            help="Look at one of those that come with ehps, or put your own together.",
+        )  # fmt: skip
+        epochs = st.number_input("Epochs of the training", 1, 1000, 1, key="mix_epochs", bind="query-params", width=170)
+        if start != _OWN:
+            rows = mixtures.editable(load_mixture(start))
+            st.button(
+                "Edit a copy", icon=":material/edit:", disabled=rows is None, on_click=_copy, args=(start,),
+                help="Its members have schedules, queries or mixtures within." if rows is None else None,
+            )  # fmt: skip
+    if start != _OWN:
+        mixture = load_mixture(start)
+        st.caption(f"{plain(mixture.about)} Strategy: {mixture.strategy} ({_ABOUT[mixture.strategy]}).")
+    return start, int(epochs)
+
+
+def _copy(start: str) -> None:
+    """Make the widgets say what a mixture says, as far as its sources are here."""
+    mixture = load_mixture(start)
+    have = set(_places(state.ask(queries.splits)))
+    rows = [row for row in mixtures.editable(mixture) or [] if _place(row) in have]
+    session = st.session_state
+    session["mix_start"], session["mix_strategy"] = _OWN, mixture.strategy
+    session["mix_sources"] = [_place(row) for row in rows]
+    session["mix_kept"] = {_place(row): row for row in rows}
+    session["mix_epoch"], session["mix_seed"] = mixture.epoch_length or 0, mixture.seed
+    session["mix_temperature"] = mixture.temperature or 2.0
+    session["mix_round"] = session.get("mix_round", 0) + 1
+
+
+def _place(row: Any) -> str:
+    return f"{row['dataset']}/{row['split']}"
+
+
+def _places(here: pd.DataFrame) -> list[str]:
+    return [_place(row) for row in here.to_dict("records")]
+
+
+def _own(here: pd.DataFrame) -> Mixture | None:
+    """Draw the builder and return its mixture; None while it has no member."""
+    bound: dict[str, Any] = {"bind": "query-params"}
+    places = _places(here)
+    st.session_state.setdefault("mix_sources", [place for place in places if place.endswith("/train")])
+    with st.container(border=True):
+        sources = st.multiselect("Sources", places, key="mix_sources", placeholder="Choose sources", **bound)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            strategy = st.segmented_control(
+                "Strategy", mixtures.STRATEGIES, default="balance", required=True, key="mix_strategy", **bound
+            )
+            temperature = None
+            if strategy == "temperature":
+                temperature = st.number_input("Temperature", 0.1, 100.0, 2.0, key="mix_temperature", width=120, **bound)
+            st.caption(f"Shares: {_ABOUT[strategy]}.", width="content")
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            has = st.pills("Only people with", PARTS, selection_mode="multi", key="mix_has", format_func=_part, **bound)
+            box = st.number_input("Box at least (px)", 0, 4000, 0, step=10, key="mix_box", width=140, **bound)
+            length = st.number_input(
+                "Epoch (people)", 0, None, 0, step=1000, key="mix_epoch", width=160, disabled=strategy == "explicit",
+                help="0: as many as there are.", **bound,
+            )  # fmt: skip
+            seed = st.number_input("Seed", 0, None, 0, key="mix_seed", width=100, **bound)
+        if not sources:
+            st.caption("Choose at least one source.")
+            return None
+        members = _editor(here, sources, strategy)
+    name = st.session_state.get("mix_name") or "my_mixture"
+    draft = mixtures.Draft(
+        name, strategy, members, temperature, length or None, int(seed), has=tuple(has), min_box_px=int(box)
+    )  # fmt: skip
+    return mixtures.mixture_of(draft)
+
+
+def _part(name: str) -> str:
+    return inventory.PARTS[name]
+
+
+def _editor(here: pd.DataFrame, sources: list[str], strategy: str) -> list[dict[str, Any]]:
+    """Draw the members as a table to edit, and return its rows; what was typed outlives another choice of sources."""
+    session = st.session_state
+    kept: dict[str, dict] = session.setdefault("mix_kept", {})
+    key = state.table_key([*sources, strategy, str(session.get("mix_round", 0))])
+    if session.get("mix_rows_key") != key:
+        session["mix_rows_key"], session["mix_rows"] = key, _rows(here, sources, kept)
+    number = st.column_config.NumberColumn
+    asked = {"weighted": ["weight"], "explicit": ["per_epoch"]}.get(strategy, [])
+    edited = st.data_editor(
+        session["mix_rows"],
+        key=f"mix_editor_{key}",
+        hide_index=True,
+        disabled=["dataset", "split", "people"],
+        column_order=["dataset", "split", "people", *asked, "stride", "has", "where"],
+        column_config={
+            "dataset": st.column_config.TextColumn("Source", pinned=True),
+            "split": "Split",
+            "people": number("People", format="localized"),
+            "weight": number("Weight", min_value=0.001, required=True),
+            "per_epoch": number("People an epoch", min_value=1, step=1, required=True),
+            "stride": number("Stride", min_value=1, step=1, required=True, help="Keep every n-th person."),
+            "has": st.column_config.MultiselectColumn("Only with", options=list(PARTS), width=230),
+            "where": st.column_config.TextColumn(
+                "SQL condition", width=280, help="Over the catalog's table people, such as quality_occlusion < 0.5"
+            ),
+        },
+        alt="Members of the mixture, to edit",
+    )
+    rows = cast(list[dict[str, Any]], edited.to_dict("records"))
+    kept |= {_place(row): row for row in rows}
+    return rows
+
+
+def _rows(here: pd.DataFrame, sources: list[str], kept: dict[str, dict]) -> pd.DataFrame:
+    """Return the rows to start from: as they were edited before, or whole sources with weight one."""
+    people = dict(zip(_places(here), here["people"].tolist(), strict=True))
+    names = ("weight", "per_epoch", "stride", "has", "where")
+    rows = []
+    for place in sources:
+        dataset, split = place.split("/")
+        default = {"weight": 1.0, "per_epoch": max(int(people[place]), 1), "stride": 1, "has": [], "where": ""}
+        before = {name: value for name, value in kept.get(place, {}).items() if name in names and value is not None}
+        rows.append({"dataset": dataset, "split": split, "people": int(people[place])} | default | before)
+    return pd.DataFrame(rows)
+
+
+def _planned(mixture: Mixture, epochs: int, here: pd.DataFrame) -> None:
+    """Draw what a mixture will show."""
+    text = mixture.model_dump_json()
+    found = readings.planned(text, mixture.name, epochs)
+    members = mixtures.member_table(found)
+    _numbers(found, members)
+    tabs = st.tabs(_TABS, key="mix_tab", bind="query-params")
+    if tabs[0].open:
+        with tabs[0]:
+            _members(members, found)
+    if tabs[1].open:
+        with tabs[1]:
+            _against(text, mixture.name, epochs, found, here)
+    if tabs[2].open:
+        with tabs[2]:
+            _file(mixture, found, epochs)
+
+
+def _numbers(found: MixturePlan, members: pd.DataFrame) -> None:
+    """Draw the totals: people, length, and which share of the samples has hands and face."""
+    covered = mixtures.coverage(members)
+    size = members["bytes"].dropna().sum()
+    with st.grid(6, min_column_width=108, gap="small"):
+        st.metric("People", f"{members['people'].sum():,}", border=True)
+        st.metric("Epoch", f"{found.epoch_length:,}", help="People an epoch", border=True)
+        st.metric("Both hands", f"{covered['hands']:.0%}", help="Of the samples of an epoch", border=True)
+        st.metric("Face", f"{covered['face']:.0%}", help="Of the samples of an epoch", border=True)
+        st.metric("Shape", f"{covered['shape']:.0%}", help="Of the samples of an epoch", border=True)
+        st.metric("Read an epoch", f"{size / 1e9:,.2f} GB", border=True)
+
+
+def _members(members: pd.DataFrame, found: MixturePlan) -> None:
+    """Draw shares and epochs of each member."""
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        chart = curve_charts.shares(members, "share_of_people", ("of the samples", "of the people"))
+        st.altair_chart(chart, alt="Share of each member of the samples, and of the people")
+        st.caption("A bar beyond its mark: people of this member come more often than they would by their number.")
+    with right:
+        number = st.column_config.NumberColumn
+        percent = {name: 100 * members[name] for name in ("share", "reached", "hands", "face", "body")}
+        st.dataframe(
+            members.assign(**percent),
+            hide_index=True,
+            column_order=["member", "people", "share", "per_epoch", "passes", "reached", "body", "hands", "face",
+                          "commercial", "licence"],
+            column_config={
+                "member": st.column_config.TextColumn("Member", pinned=True),
+                "people": number("People", format="localized"),
+                "share": number("Share", format="%.1f%%"),
+                "per_epoch": number("In an epoch", format="localized"),
+                "passes": number("Epochs of it", format="%.2f", help="How often each of its people comes in an epoch."),
+                "reached": number("Reached", format="%.0f%%", help="Of its people, in the whole training."),
+                "body": number("Body", format="%.0f%%"),
+                "hands": number("Hands", format="%.0f%%", help="People with both hands labelled."),
+                "face": number("Face", format="%.0f%%"),
+                "commercial": st.column_config.TextColumn("Commercial"),
+                "licence": st.column_config.TextColumn("Licence", width="large"),
+            },
+            alt="Members with people, shares, passes and labels",
+        )  # fmt: skip
+    if found.schedule:
+        _schedule(found)
+
+
+def _schedule(found: MixturePlan) -> None:
+    """Draw how shares change."""
+    rows = [(at.position, name, share) for at in found.schedule for name, share in at.shares.items()]
+    table = pd.DataFrame(rows, columns=["people", "member", "share"])
+    st.markdown("###### Shares while training goes on")
+    st.altair_chart(curve_charts.schedule(table), alt="Shares of the members over the training")
+
+
+def _against(text: str, name: str, epochs: int, found: MixturePlan, here: pd.DataFrame) -> None:
+    """Draw problems, licence conflicts and leakage."""
+    licences = [said for said in found.problems if said.startswith("licence: ")]
+    others = [said for said in found.problems if not said.startswith("licence: ")]
+    st.markdown("###### :material/gavel: Licences")
+    for said in licences:
+        st.markdown(f":orange[:material/warning:] {plain(said.removeprefix('licence: '))}")
+    if not licences:
+        st.caption("No conflict between the licences of these sources. Each still binds you: read their cards.")
+    st.markdown("###### :material/rule: Members")
+    for said in others[:_SHOWN_PROBLEMS]:
+        st.markdown(f":orange[:material/warning:] {plain(said)}")
+    if not others:
+        st.caption("Everybody has a box, every member is here and is reached.")
+    st.markdown("###### :material/water_drop: Pictures shared with benchmarks")
+    _leakage(text, name, epochs, here)
+
+
+def _leakage(text: str, name: str, epochs: int, here: pd.DataFrame) -> None:
+    """Draw what the sources share with benchmarks, when asked: every picture is compared."""
+    known = protocols()
+    splits = list(zip(here["dataset"], here["split"], strict=True))
+    choices = mixtures.benchmarks_here(known, splits)
+    if not choices:
+        st.caption("No benchmark's source is converted here.")
+        return
+    chosen = st.pills(
+        "Compare with", list(choices), selection_mode="multi", key="mix_leak", bind="query-params",
+        format_func=lambda protocol: known[protocol].display_name,
+    )  # fmt: skip
+    if not chosen:
+        st.caption("Choose benchmarks: the pictures of all sources are compared with theirs, byte by byte and by look.")
+        return
+    for said in readings.leakage(text, name, epochs, [choices[protocol] for protocol in chosen]):
+        is_well = said.startswith("no picture")
+        st.markdown(f"{':green[:material/check:]' if is_well else ':red[:material/error:]'} {plain(said)}")
+
+
+def _file(mixture: Mixture, found: MixturePlan, epochs: int) -> None:
+    """Draw the file, ways to keep it, and the command to train on it."""
+    shipped = mixture.name in mixture_names()
+    folders = state.here()
+    path = str(folders.runs / "mixtures" / f"{mixture.name}.yaml")
+    left, right = st.columns(2, gap="large")
+    with left:
+        text = mixtures.yaml_text(mixture)
+        st.code(text, language="yaml", wrap_lines=True)
+        if not shipped:
+            _keep(mixture, text, Path(path).parent)
+    with right:
+        _command(mixture.name if shipped else path, found, epochs)
+
+
+def _keep(mixture: Mixture, text: str, folder: Path) -> None:
+    """Draw the name of the file, and the buttons that write it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_input("Name", "my_mixture", key="mix_name", bind="query-params", width=200)
+        st.download_button("Download", text, f"{mixture.name}.yaml", icon=":material/download:", on_click="ignore")
+        wants = st.button("Save", icon=":material/save:", key="mix_save", help=f"Writes into {folder}")
+    if wants:
+        path = mixtures.save(mixture, folder)
+        st.success(f"Saved as {plain(str(path))}", icon=":material/check:")
+
+
+def _command(name: str, found: MixturePlan, epochs: int) -> None:
+    """Draw the commands that plan and train."""
+    bound: dict[str, Any] = {"bind": "query-params", "required": True}
+    with st.container(horizontal=True, gap="medium"):
+        network = st.segmented_control(
+            "Network", list(mixtures.NETWORKS), default="SMPLest-X", key="mix_network", **bound
+        )
+        size = st.segmented_control("Size", list(mixtures.SIZES), default="L", key="mix_size", **bound)
+    family = mixtures.NETWORKS[network]
+    steps = mixtures.steps_of(epochs, max(found.epoch_length, 1), mixtures.BATCH_SIZES[family][size])
+    folders = state.here()
+    out = folders.runs / Path(name).stem
+    st.markdown("###### Train")
+    st.code(mixtures.train_command(family, size, name, steps, folders.catalog, out), language="shell", wrap_lines=True)
+    st.caption(
+        f"{steps:,} steps of {mixtures.BATCH_SIZES[family][size]} people are {epochs} epoch{'s' if epochs > 1 else ''}."
+    )
+    st.markdown("###### The same plan in a terminal")
+    st.code(f"ehps mix plan {name} --catalog {folders.catalog} --epochs {epochs}", language="shell", wrap_lines=True)

@@ -1,0 +1,119 @@
+"""Conversions as the engine's small files tell, on the page and beneath it."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from ehps.converters.logs import LiveFile, append_line
+from ehps.converters.report import UnitReport
+from ehps.dashboard import conversions, health, settings
+from ehps.tests.dashboard.test_pages import open_page, texts
+
+DONE = UnitReport(
+    "one", "done", frames=50, people=90, people_raw=100, rejects={"empty_box": 7, "no_pose": 3},
+    examples={"empty_box": "img_7: the box is empty"}, seconds=10.0, warnings=("left and right are swapped",),
+)  # fmt: skip
+FAILED = UnitReport("two", "failed", error="line one\nShardError: a.tar: ends early\n\n", trace="Traceback: boom")
+
+
+def write(out, dataset, report, updated=None):
+    """One unit as the engine leaves it."""
+    live = LiveFile.of(out, dataset, "train", report.unit)
+    live.write(report)
+    if updated is not None:
+        live.path.write_text(json.dumps(live.read() | {"updated": updated}), encoding="utf-8")
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Units in every state."""
+    write(tmp_path, "bedlam", DONE)
+    write(tmp_path, "bedlam", FAILED)
+    write(tmp_path, "bedlam", UnitReport("three", "running", frames=5, people=9))
+    write(tmp_path, "bedlam", UnitReport("four", "queued"))
+    write(tmp_path, "agora", UnitReport("five", "running", frames=2, people=2), updated=time.time() - 500)
+    append_line(tmp_path, "bedlam", "train", DONE)
+    append_line(tmp_path, "bedlam", "train", FAILED)
+    return tmp_path
+
+
+def test_units_that_need_a_person_come_first(out):
+    table = conversions.unit_table(health.live_units(out))
+    assert table["state"].tolist() == ["failed", "interrupted", "running", "queued", "done"]
+    failed, done = table.iloc[0], table.iloc[-1]
+    assert failed["error"] == "ShardError: a.tar: ends early"
+    assert (done["reject_share"], done["frames_per_second"]) == (0.1, 5.0)
+    assert done["reasons"] == "empty_box 7, no_pose 3"
+
+
+def test_a_split_counts_its_units_and_expects_an_end(out):
+    table = conversions.split_table(conversions.unit_table(health.live_units(out))).set_index("dataset")
+    row = table.loc["bedlam"]
+    assert [row[name] for name in conversions.STATES] == [1, 0, 1, 1, 1]
+    assert (row["progress"], row["people"], row["rejected"]) == (0.25, 99, 10)
+    assert row["eta_s"] == 20.0
+    assert row["reject_share"] == pytest.approx(10 / 109)
+    assert table.loc["agora", "interrupted"] == 1
+
+
+def test_units_that_stood_already_count_as_done(tmp_path):
+    write(tmp_path, "a", replace(DONE, state="skipped"))
+    assert conversions.unit_table(health.live_units(tmp_path))["state"].tolist() == ["done"]
+
+
+def test_reasons_are_added_up_with_an_example(out):
+    table = conversions.rejects_of(health.live_units(out)).set_index("reason")
+    assert table["people"].to_dict() == {"empty_box": 7, "no_pose": 3}
+    assert table.loc["empty_box", "example"] == "img_7: the box is empty"
+
+
+def test_the_log_is_read_up_to_its_last_whole_line(out):
+    with (out / ".log" / "bedlam-train.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"unit": "half')
+    newest, older = conversions.log_tail(out, "bedlam", "train", 10)
+    assert "two  failed: ShardError: a.tar: ends early" in newest
+    assert "one  done: 50 frames, 90 people, 10 left out, 5.0 frames/s" in older
+    assert conversions.log_tail(out, "nobody", "train", 10) == []
+
+
+def test_warnings_and_missing_splits_are_findings(out):
+    row = {"id": "ehf", "units": 1, "state": "partly", "splits": ["train", "test"], "done_splits": ["test"]}
+    found = health._from_source(row | {"reject_share": 0.0}, out)
+    assert "train of its card is not converted" in found[0].text
+    texts_ = [finding.text for finding in health._from_units(health.live_units(out), out, time.time())]
+    assert any("1 of 4 units have warnings; one: left and right are swapped" in text for text in texts_)
+
+
+@pytest.fixture
+def page(out, monkeypatch):
+    for name, value in settings.environment(out, out / "results").items():
+        monkeypatch.setenv(name, value)
+
+
+def test_without_conversions_the_page_says_what_to_run(tmp_path, monkeypatch):
+    for name, value in settings.environment(tmp_path / "d", tmp_path / "r").items():
+        monkeypatch.setenv(name, value)
+    app = open_page("conversions")
+    assert not app.exception
+    assert "ehps convert DATASET" in texts(app)
+
+
+@pytest.mark.parametrize("tab", ["Units", "Left out", "Log"])
+def test_every_tab_opens(tab, page):
+    app = open_page("conversions", conv_tab=tab)
+    assert not app.exception
+    assert not app.error
+    numbers = {metric.label: metric.value for metric in app.metric}
+    assert (numbers["Units done"], numbers["Failed"], numbers["Interrupted"]) == ("1 of 5", "1", "1")
+    assert "ShardError\\: a.tar\\: ends early" in texts(app)
+    assert "ehps convert bedlam --raw DIR --split train" in texts(app)
+    assert "Traceback: boom" in texts(app)
+
+
+def test_a_state_and_a_place_choose_units(page):
+    app = open_page("conversions", conv_state="failed")
+    assert app.dataframe[-1].value["unit"].tolist() == ["two"]
+    app = open_page("conversions", conv_place="agora train")
+    assert app.dataframe[-1].value["unit"].tolist() == ["five"]
