@@ -66,7 +66,8 @@ def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(toy, tree, tmp
     environment = {**os.environ, "TOY_SLEEP": "0.03", "TOY_BATCH": "16"}
     process = subprocess.Popen([sys.executable, script], env=environment)
     try:
-        _until(lambda: any(out.glob(".tmp/*/*.tar")) and {p.name for p in out.glob("toy/*/*")} == done_before, process)
+        # In this order: the tar of the unit before may be seen just before that unit is done.
+        _until(lambda: {p.name for p in out.glob("toy/*/*")} == done_before and any(out.glob(".tmp/*/*.tar")), process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
