@@ -16,10 +16,9 @@ from ..benchmark.measures import get_measure
 from ..benchmark.protocol import Protocol
 from ..benchmark.results import Result
 from ..benchmark.tables import newest_versions
-from ..training.mixture_spec import load_mixture
+from ..training.mixture_spec import PAPER_MIXTURES, load_mixture
 from .runs import Run
 
-MIXTURES = {5: "five", 10: "ten", 20: "twenty", 32: "thirty_two", 40: "forty"}
 # Width and depth of the encoders of Dosovitskiy et al. (2021), S of Touvron et al. (2021), which ViTPose uses.
 ENCODERS = {"S": (384, 12), "B": (768, 12), "L": (1024, 24), "H": (1280, 32)}
 _PATCH, _TOKENS = 16 * 16 * 3, 192  # numbers of a patch; patches of a 256 x 192 crop
@@ -43,7 +42,7 @@ def encoder_parameters(width: int, depth: int) -> int:
 @cache
 def epoch_people(sources: int) -> int | None:
     """Return how many people an epoch of the release's mixture of so many sources draws; None for other numbers."""
-    return load_mixture(MIXTURES[sources]).epoch_length if sources in MIXTURES else None
+    return load_mixture(PAPER_MIXTURES[sources]).epoch_length if sources in PAPER_MIXTURES else None
 
 
 def published_points(published: pd.DataFrame, known: Mapping[str, Protocol]) -> pd.DataFrame:
@@ -140,7 +139,7 @@ def _measured_rows(
 def _people_of(result: Result, run: Run | None, people: Mapping[str, int]) -> int | None:
     """Return how many people an epoch of a network's training draws, as far as that is known."""
     mixture = run.recipe["mixture"] if run else ""
-    if mixture in MIXTURES.values() and (length := load_mixture(mixture).epoch_length):
+    if mixture in PAPER_MIXTURES.values() and (length := load_mixture(mixture).epoch_length):
         return length
     return (
         sum(people.get(dataset, 0) for dataset in result.trained_on) if set(result.trained_on) <= set(people) else None

@@ -131,6 +131,13 @@ def _parameter_losses(
     return {
         "orient": weights.orient * pose[:, 0],
         "pose": weights.pose * pose.flatten(1),
+        **shape_losses(outputs, targets, validity, weights),
+    }
+
+
+def shape_losses(outputs: Outputs, targets: Targets, validity: Validity, weights: LossWeights) -> dict[str, Tensor]:
+    """Return the losses on shape and expression."""
+    return {
         "betas": weights.betas * distance(outputs.betas, targets.betas) * validity.betas[:, None],
         "expression": (
             weights.expression * distance(outputs.expression, targets.expression) * validity.expression[:, None]

@@ -19,6 +19,7 @@ from ..cards import DATASETS_DIR, Split, UncertainFact
 from ..errors import CardError, RecipeError, UnknownNameError
 
 MIXTURES_DIR = DATASETS_DIR / "mixtures"
+PAPER_MIXTURES = {5: "five", 10: "ten", 20: "twenty", 32: "thirty_two", 40: "forty"}  # by number of sources
 Part = Literal["body", "left_hand", "right_hand", "face", "shape", "keypoints_2d"]
 Strategy = Literal["concat", "balance", "weighted", "temperature", "explicit"]
 _SUFFIXES = (".yaml", ".yml")

@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 from ..errors import UnknownNameError
 from .augment import AugmentationRange
-from .mixture_spec import load_mixture
+from .mixture_spec import PAPER_MIXTURES, load_mixture
 from .networks import ModelName
 from .overrides import overridden
 from .recipe import Recipe
 from .smplestx import SIZES, NetworkSize
 
-MIXES = {5: "five", 10: "ten", 20: "twenty", 32: "thirty_two", 40: "forty"}
 SPECIALISTS = ("agora", "pw3d", "ubody", "egobody", "arctic", "dna_rendering")
 
 
@@ -64,7 +63,7 @@ def generalist(family: Family, size: str, num_sources: int) -> Recipe:
 
     Give the encoder's weights: ``vitpose=vitpose_huge.pth``.
     """
-    mixture, batch_size = MIXES[num_sources], family.batch_sizes[size]
+    mixture, batch_size = PAPER_MIXTURES[num_sources], family.batch_sizes[size]
     return Recipe(
         name=f"{family.model.replace('-', '')}_{size}{num_sources}",
         about=f"{family.title}-{size.upper()} on {num_sources} sources, with the values of the release.",

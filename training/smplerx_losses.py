@@ -15,12 +15,11 @@ from torch import Tensor
 from ..body.joints import SUPERVISION_PARTS, SUPERVISION_PELVIS
 from ..body.rotations import axis_angle_to_matrix
 from .compat import PAPER, Quirks
-from .losses import LossWeights, Targets, Validity, distance
+from .losses import LossWeights, Targets, Validity, distance, shape_losses
 from .outputs import Outputs
+from .part_boxes import PARTS
 from .smplerx import HAND_CELLS, PIXELS_PER_CELL, PartPrediction
-
-PARTS = ("left_hand", "right_hand", "face")
-VOLUME_JOINTS = SUPERVISION_PARTS["right_hand"].stop  # body and hands
+from .targets import NUM_VOLUME_JOINTS
 
 
 class SeenJoints(NamedTuple):
@@ -45,7 +44,7 @@ def compute_smplerx_losses(
     losses |= _joint_losses(outputs, targets, validity, quirks, weights)
     projected = projected_like_labels(outputs.joints_grid, seen, said.boxes)
     losses["joints_grid"] = weights.joints_grid * distance(projected, seen.cells) * seen.seen[..., None]
-    volume = volume_loss(said, seen, targets.depth, validity.joints_3d[:, :VOLUME_JOINTS])
+    volume = volume_loss(said, seen, targets.depth, validity.joints_3d[:, :NUM_VOLUME_JOINTS])
     losses["joints_volume"] = weights.joints_volume * volume
     valid = validity.boxes[..., None]
     boxes = distance(said.box_centres, targets.box_centres) + distance(said.box_sizes, targets.box_sizes)
@@ -63,10 +62,7 @@ def _parameter_losses(
         pose = distance(outputs.rotations, axis_angle_to_matrix(targets.pose)).flatten(2)
     return {
         "pose": weights.pose * (pose * validity.pose[..., None]).flatten(1),
-        "betas": weights.betas * distance(outputs.betas, targets.betas) * validity.betas[:, None],
-        "expression": (
-            weights.expression * distance(outputs.expression, targets.expression) * validity.expression[:, None]
-        ),
+        **shape_losses(outputs, targets, validity, weights),
     }
 
 
@@ -132,6 +128,6 @@ def volume_loss(
 ) -> Float[Tensor, "batch 65 3"]:
     """Return the loss on the joints that the position nets found, in their cells."""
     predicted = torch.cat([said.body_cells, said.hand_cells.flatten(1, 2)], dim=1)
-    target = torch.cat([seen.cells[:, :VOLUME_JOINTS], depth[..., None]], dim=-1)
-    mask = seen.seen[:, :VOLUME_JOINTS, None]
+    target = torch.cat([seen.cells[:, :NUM_VOLUME_JOINTS], depth[..., None]], dim=-1)
+    mask = seen.seen[:, :NUM_VOLUME_JOINTS, None]
     return distance(predicted, target) * torch.cat([mask, mask, mask * has_depth[..., None]], dim=-1)
