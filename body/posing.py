@@ -131,8 +131,8 @@ class PosingModel:
 
     @classmethod
     def load(cls, model_dir: Path, kind: str = "smplx", gender: str = "neutral", num_betas: int = 10) -> "PosingModel":
-        """Return the model of a gender (for MANO: ``left`` or ``right``) from the user's folder; cached."""
-        return _load(Path(model_dir), kind, gender, num_betas)
+        """Return the model of a gender (for MANO: ``left`` or ``right``) from the user's folder; cached by file."""
+        return _load(model_path(Path(model_dir), kind, gender).resolve(), kind, gender, num_betas)
 
     def joint_basis(self) -> tuple[Float[np.ndarray, "joints 3"], Float[np.ndarray, "joints 3 components"]]:
         """Return the joints that the template regresses to, and those of each shape direction; cached."""
@@ -309,10 +309,9 @@ def contour_rows(neck: Array) -> Array:
 
 
 @lru_cache(maxsize=16)
-def _load(model_dir: Path, kind: str, gender: str, num_betas: int) -> PosingModel:
-    path = model_path(model_dir, kind, gender)
+def _load(path: Path, kind: str, gender: str, num_betas: int) -> PosingModel:
     data = read_model_file(path)
-    directions = np.asarray(data["shapedirs"], np.float64)
+    directions = np.asarray(data["shapedirs"])  # hundreds of components, of which few become doubles
     shapes = _num_shapes(kind, directions.shape[2])
     if num_betas > shapes:
         raise BodyModelError(
@@ -329,7 +328,7 @@ def _load(model_dir: Path, kind: str, gender: str, num_betas: int) -> PosingMode
         kind=kind,
         gender=gender,
         template=np.asarray(data["v_template"], np.float64),
-        shape_directions=directions,
+        shape_directions=np.asarray(directions, np.float64),
         pose_directions=np.asarray(data["posedirs"], np.float64),
         joint_regressor=_dense(data["J_regressor"]),
         skinning=np.asarray(data["weights"], np.float64),

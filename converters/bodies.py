@@ -4,13 +4,12 @@ Every person gets the 144 points of ``SMPLX_JOINTS``, NaN where the labels say n
 face without jaw and expression, all but the 22 shared body joints of a SMPL body (and the fingers of a SMPL-H one), the
 face contour of a mesh (which needs the neck's rotation). Without the user's body-model files nothing is posed, and what
 was wanted is noted.
-Facts: the ``smplx`` package for the order of joints and for the kid's shape component (``age="kid"``).
+Facts: the ``smplx`` package for the order of joints.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..body.assets import NUM_SMPLX_VERTICES
 from ..body.joints import NUM_BODY_JOINTS, NUM_KINEMATIC_JOINTS
+from ..body.kids import kid_template_path, load_kid_model, with_kid_weight
 from ..body.models import model_fingerprint
 from ..body.posing import PARAMETER_SHAPES, PosingModel, model_path
 from ..errors import BodyModelError
@@ -51,7 +51,7 @@ class Bodies:
             self.wanted.setdefault(name, fingerprint(self.directory, name))
         if self.directory is None or any(self.wanted[name] is None for name in names):
             return None
-        load = _kid_model if is_kid else PosingModel.load
+        load = load_kid_model if is_kid else PosingModel.load
         return load(self.directory, kind, gender, num_betas)
 
     @property
@@ -71,28 +71,13 @@ def fingerprint(directory: Path | None, name: str) -> str | None:
         return None
     kind, variant = name.split("/")
     if variant == "kid":
-        path = _kid_path(directory, kind)
+        path = kid_template_path(directory, kind)
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else None
     try:
         model_path(directory, kind, variant)
     except BodyModelError:
         return None
     return model_fingerprint(directory, kind, variant)
-
-
-def _kid_path(directory: Path, kind: str) -> Path:
-    return directory / kind / f"{kind}_kid_template.npy"
-
-
-@lru_cache(maxsize=8)
-def _kid_model(directory: Path, kind: str, gender: str, num_betas: int) -> PosingModel:
-    """Return a model with one more shape component, which leads from the adult's template to the kid's."""
-    adult = PosingModel.load(directory, kind, gender, num_betas)
-    kid = np.load(_kid_path(directory, kind), allow_pickle=False)
-    towards_kid = (kid - kid.mean(axis=0) - adult.template)[..., None]
-    betas, expression = adult.shape_directions[..., :num_betas], adult.shape_directions[..., num_betas:]
-    directions = np.concatenate([betas, towards_kid, expression], axis=2)
-    return replace(adult, shape_directions=directions, num_betas=num_betas + 1)
 
 
 def joints_of(people: Sequence[Person] | Columns, bodies: Bodies) -> Float[np.ndarray, "people 144 3"]:
@@ -171,9 +156,8 @@ def _parameters(columns: Columns, rows: Int[np.ndarray, " members"], is_kid: boo
     values = {name: columns.filled(name, shape)[rows] for name, shape in shapes.items() if columns.stacks(name)}
     if is_kid:
         assert columns.people[rows[0]].betas is not None
-        betas = values["betas"][:, : len(columns.people[rows[0]].betas)]
-        weights = np.array([[columns.people[row].kid_weight] for row in rows], np.float64)
-        values["betas"] = np.concatenate([betas, weights], axis=1)
+        weights = np.array([columns.people[row].kid_weight for row in rows], np.float64)
+        values["betas"] = with_kid_weight(values["betas"], weights, len(columns.people[rows[0]].betas))
     return values
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ehps.tests import type_checks
+
+type_checks.install()  # before anything of ehps that it should check is imported
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

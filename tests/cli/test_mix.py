@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from ehps.cli.main import app
 from ehps.cli.mix import _rate_row
-from ehps.tests.raw import ochuman
 from ehps.training.stream_bench import Rates, Reading
 
 
@@ -18,16 +17,9 @@ def ehps(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=True)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A small source, converted through the verb."""
-    root = tmp_path_factory.mktemp("mix")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EHPS_BODY_MODELS", "standin")
-        ochuman.build(root / "raw", bad=False)
-        result = ehps("convert", "ochuman", "--raw", root / "raw", "--out", root / "data")
-        assert result.exit_code == 0, result.output
-    return root / "data"
+@pytest.fixture(scope="session")
+def data(fitted):
+    return fitted
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +13,6 @@ from ehps.benchmark.protocol import load_protocol
 from ehps.benchmark.results import RunFacts, make_result, write_result
 from ehps.cli.main import app
 from ehps.errors import EhpsError
-from ehps.tests.raw import ochuman
 
 STATEMENT = "select person_id, num_betas, sum(person_id) over () as total, [1.5, null] as list from people order by 1"
 
@@ -28,15 +26,9 @@ def text(result: Result) -> str:
     return result.stdout
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """A small source, converted through the verb."""
-    root = tmp_path_factory.mktemp("sql")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EHPS_BODY_MODELS", "standin")
-        ochuman.build(root / "raw", bad=False, fits=False)
-        assert ehps("convert", "ochuman", "--raw", root / "raw", "--out", root / "data").exit_code == 0
-    return root / "data"
+@pytest.fixture(scope="session")
+def data(marked):
+    return marked
 
 
 def test_json_and_csv_keep_whole_numbers_and_nulls(data):

@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 
 from ehps.cli.main import app
 from ehps.errors import EhpsError
-from ehps.tests.raw import ochuman
 
 
 def ehps(*arguments: object) -> Result:
@@ -26,16 +25,10 @@ def rows(result: Result) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory) -> Path:
-    """A small source, converted through the verb."""
-    root = tmp_path_factory.mktemp("cli")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EHPS_BODY_MODELS", "standin")
-        ochuman.build(root / "raw", bad=False)
-        result = ehps("convert", "ochuman", "--raw", root / "raw", "--out", root / "data", "--json")
-        assert {row["split"] for row in rows(result)} == {"val", "test"}
-    return root
+@pytest.fixture(scope="session")
+def converted(fitted) -> Path:
+    """The folder of the raw tree and of the converted one, ``data``."""
+    return fitted.parent
 
 
 def test_list_shows_what_is_labelled():

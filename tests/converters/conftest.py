@@ -1,10 +1,48 @@
-"""A made-up source that the engine's tests convert."""
+"""Fake raw trees, each built once a session, and a made-up source that the engine's tests convert."""
 
 import hashlib
 import importlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Callable[..., Any]:
+    """``built(fake, root, ...)`` is ``fake.build(root, ...)``, but copies a tree that this session built before.
+
+    The truth that it returns is everyone's: tests only read it.
+    """
+    known: dict[str, tuple[Path, Any]] = {}
+
+    def build(fake: ModuleType, root: Path, **options: Any) -> Any:
+        key = f"{fake.__name__} {sorted(options.items())}"
+        if key not in known:
+            pristine = tmp_path_factory.mktemp("pristine")
+            known[key] = pristine, fake.build(pristine, **options)
+        shutil.copytree(known[key][0], root, dirs_exist_ok=True)
+        return known[key][1]
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def root(request, built, tmp_path_factory) -> Path:
+    """A tree of the source that the module calls ``fake``, without bad records; its tests only read it."""
+    root = tmp_path_factory.mktemp("root")
+    built(request.module.fake, root, bad=False)
+    return root
+
+
+@pytest.fixture
+def small(request, built, tmp_path) -> Path:
+    """The same as a tree that a test may spoil."""
+    built(request.module.fake, tmp_path, bad=False)
+    return tmp_path
 
 
 @pytest.fixture

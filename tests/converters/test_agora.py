@@ -17,9 +17,9 @@ from ehps.tests.raw._recovery import converted, differences, worst
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("agora")
-    return root, fake.build(root, bad=False)
+    return root, built(fake, root, bad=False)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def frames(tree):
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree of two pictures in train that a test may spoil."""
-    fake.build(tmp_path, frames=3, bad=False)
+    built(fake, tmp_path, frames=3, bad=False)
     return tmp_path
 
 
@@ -117,8 +117,8 @@ def test_without_body_models_everyone_is_placed_all_the_same(tree, monkeypatch):
     assert all(person.transl is not None for person in people)
 
 
-def test_neutral_refits_are_posed_with_the_neutral_model(tmp_path):
-    truth = fake.build(tmp_path, bad=False, fit="neutral")
+def test_neutral_refits_are_posed_with_the_neutral_model(tmp_path, built):
+    truth = built(fake, tmp_path, bad=False, fit="neutral")
     found = differences("agora", tmp_path, truth, fake.SPLITS, fit="neutral")
     mesh_mm, joints_px, _ = worst(found)
     assert mesh_mm < 0.1
@@ -134,8 +134,8 @@ def test_neutral_refits_without_a_model_say_what_they_need(small, monkeypatch):
         list(converted("agora", small, "train", fit="neutral"))
 
 
-def test_large_pictures_are_read_when_asked_for(tmp_path):
-    truth = fake.build(tmp_path, frames=3, bad=False, size=(3840, 2160))
+def test_large_pictures_are_read_when_asked_for(tmp_path, built):
+    truth = built(fake, tmp_path, frames=3, bad=False, size=(3840, 2160))
     found = worst(differences("agora", tmp_path, truth, fake.SPLITS, size="3840x2160"))
     assert max(found) < 0.1
 
@@ -182,8 +182,8 @@ def test_paths_without_the_folder_of_fits_are_read_too(small):
     assert len(people_of({r.key: r for r in converted("agora", small, "train")})) == before
 
 
-def test_people_are_counted_as_the_table_lists_them(tmp_path):
-    truth = fake.build(tmp_path)
+def test_people_are_counted_as_the_table_lists_them(tmp_path, built):
+    truth = built(fake, tmp_path)
     for split in fake.SPLITS:
         expected = truth.expected[split]
         counted = sum(agora.count_people(source) for source in agora.sources(tmp_path, split))

@@ -25,13 +25,6 @@ BASE = "arctic_data/data"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("arctic")
-    fake.build(root, bad=False)
-    return root
-
-
-@pytest.fixture(scope="module")
 def val(root):
     """The pictures of val, which carry meshes."""
     with pytest.MonkeyPatch.context() as patch:  # the fixture that sets it for every test comes after this one
@@ -40,9 +33,9 @@ def val(root):
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree that a test may spoil."""
-    fake.build(tmp_path, bad=False, frames=2)
+    built(fake, tmp_path, bad=False, frames=2)
     return tmp_path
 
 
@@ -115,8 +108,8 @@ def test_meshes_are_there_where_they_are_asked_for(root):
     assert faces == [None, "fitted"]
 
 
-def test_the_camera_on_the_head_bends_and_moves(tmp_path):
-    truth = fake.build(tmp_path, bad=False, protocol="p2")
+def test_the_camera_on_the_head_bends_and_moves(tmp_path, built):
+    truth = built(fake, tmp_path, bad=False, protocol="p2")
     mesh_mm, _, _ = worst(differences("arctic", tmp_path, truth, fake.SPLITS, protocol="p2"))
     assert mesh_mm < 0.1
     frames = frames_of(tmp_path, protocol="p2")
@@ -132,8 +125,8 @@ def test_the_camera_on_the_head_bends_and_moves(tmp_path):
         assert np.abs(project(seen, frame.camera.K, lens) - project(seen, frame.camera.K)).max() > 1
 
 
-def test_who_wears_the_camera_is_no_reject(tmp_path):
-    fake.build(tmp_path / "raw", bad=False)
+def test_who_wears_the_camera_is_no_reject(tmp_path, built):
+    built(fake, tmp_path / "raw", bad=False)
     (report,) = convert(
         "arctic", tmp_path / "raw", tmp_path / "out", "train", options={"protocol": "p2"}, catalog=False
     )
@@ -143,8 +136,8 @@ def test_who_wears_the_camera_is_no_reject(tmp_path):
     assert set(table["template"].to_pylist()) == {f"{BASE}/meta/subject_vtemplates/s01.obj"}
 
 
-def test_the_engine_keeps_the_joints_that_only_the_converter_can_pose(tmp_path):
-    fake.build(tmp_path / "raw", bad=False)
+def test_the_engine_keeps_the_joints_that_only_the_converter_can_pose(tmp_path, built):
+    built(fake, tmp_path / "raw", bad=False)
     (report,) = convert("arctic", tmp_path / "raw", tmp_path / "out", "train", catalog=False)
     assert not report.units[0].warnings
     assert report.units[0].measures["truncation"]["max"] < 0.3
@@ -314,13 +307,13 @@ def test_plain_arrays_and_cut_files_are_no_dictionaries(tmp_path):
         load_npy_object(path)
 
 
-def test_black_and_unlabelled_pictures_fail_a_conversion_that_has_many(tmp_path):
-    fake.build(tmp_path / "raw")
+def test_black_and_unlabelled_pictures_fail_a_conversion_that_has_many(tmp_path, built):
+    built(fake, tmp_path / "raw")
     with pytest.raises(ConversionError, match="no_label 16"):
         convert("arctic", tmp_path / "raw", tmp_path / "out", "train", catalog=False)
 
 
-def test_people_are_counted_as_the_files_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_files_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(arctic.count_people(unit) for unit in list_sources("arctic", tmp_path, "train"))
     assert counted == expected["people"] + sum(expected["rejects"].values())

@@ -35,22 +35,15 @@ SCENES = """
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("bedlam")
-    fake.build(root, bad=False)
-    return root
-
-
-@pytest.fixture(scope="module")
 def frames(root):
     records = [record for split in fake.SPLITS for record in converted("bedlam", root, split)]
     return {record.key: record for record in records if isinstance(record, Frame)}
 
 
 @pytest.fixture
-def zoom(tmp_path):
+def zoom(tmp_path, built):
     """A tree of one scene that a test may spoil."""
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.ZOOM])
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.ZOOM])
     return tmp_path
 
 
@@ -129,8 +122,8 @@ def test_a_scene_whose_name_has_a_dash_finds_pictures_without(root, frames):
     assert image.relative_to(root).parts[:2] == ("images", fake.DASH.replace("20-", "20_", 1).removesuffix("_6fps"))
 
 
-def test_the_same_labels_with_a_dash_and_without_are_not_counted_twice(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.DASH])
+def test_the_same_labels_with_a_dash_and_without_are_not_counted_twice(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.DASH])
     labels = tmp_path / "all_npz_12_training" / f"{fake.DASH}.npz"
     labels.with_name(labels.name.replace("20-", "20_", 1)).write_bytes(labels.read_bytes())
     with pytest.raises(RawFileError, match="highSchoolGym_a in two files; keep one"):
@@ -146,15 +139,15 @@ def test_videos_serve_for_labels_at_6_fps_frame_by_frame_and_upright(frames):
         assert (frame.quarter_turns, frame.width, frame.height) == (0, 720, 1280)
 
 
-def test_pictures_are_taken_before_videos(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.CLOSEUP])
+def test_pictures_are_taken_before_videos(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.CLOSEUP])
     (tmp_path / "training_images" / fake.CLOSEUP / "mp4").mkdir()
     (unit,) = list_sources("bedlam", tmp_path, "train")
     assert unit.files["images"].name == "png"
 
 
-def test_labels_at_30_fps_name_scenes_without_a_rate(tmp_path):
-    truth = fake.build(tmp_path, bad=False, release="30fps")
+def test_labels_at_30_fps_name_scenes_without_a_rate(tmp_path, built):
+    truth = built(fake, tmp_path, bad=False, release="30fps")
     splits = {split: list_sources("bedlam", tmp_path, split, {"release": "30fps"}) for split in fake.SPLITS}
     assert [len(units) for units in splits.values()] == [9, 4]
     mesh_mm, joints_px, keypoints_px = worst(differences("bedlam", tmp_path, truth, fake.SPLITS, release="30fps"))
@@ -163,9 +156,9 @@ def test_labels_at_30_fps_name_scenes_without_a_rate(tmp_path):
     assert max(indices) == 2  # every frame, one after the other
 
 
-def test_labels_at_30_fps_do_not_take_pictures_of_6_fps(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.ORBIT])
-    fake.build(tmp_path / "new", frames=1, bad=False, scenes=[fake.ORBIT], release="30fps")
+def test_labels_at_30_fps_do_not_take_pictures_of_6_fps(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.ORBIT])
+    built(fake, tmp_path / "new", frames=1, bad=False, scenes=[fake.ORBIT], release="30fps")
     (tmp_path / "new" / "processed_labels").rename(tmp_path / "processed_labels")
     with pytest.raises(RawFileError, match="has no pictures of 20221013_3_250_batch01hand_orbit_bigOffice;"):
         list_sources("bedlam", tmp_path, "train", {"release": "30fps"})
@@ -190,15 +183,15 @@ def test_hands_that_were_found_are_told_of_the_right_person(root, frames):
     assert {tuple(person.quality.values()) for person in others} == {(0, 0), (1, 0), (0, 1)}
 
 
-def test_hands_of_other_labels_are_refused(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.HDRI])
+def test_hands_of_other_labels_are_refused(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.HDRI])
     rewrite(tmp_path, f"all_npz_12_hands/{fake.HDRI}-hands.npz", pose_cam=lambda value: value + 1)
     with pytest.raises(RawSchemaError, match="nobody of the labels; take labels and all_npz_12_hands of one release"):
         list(converted("bedlam", tmp_path, "train"))
 
 
-def test_labels_may_lie_where_the_owner_s_scripts_put_them(tmp_path):
-    truth = fake.build(tmp_path, frames=1, bad=False, scenes=[fake.HDRI])
+def test_labels_may_lie_where_the_owner_s_scripts_put_them(tmp_path, built):
+    truth = built(fake, tmp_path, frames=1, bad=False, scenes=[fake.HDRI])
     (tmp_path / "training_labels").mkdir()
     for name in ("all_npz_12_training", "all_npz_12_hands"):
         (tmp_path / name).rename(tmp_path / "training_labels" / name)
@@ -207,8 +200,8 @@ def test_labels_may_lie_where_the_owner_s_scripts_put_them(tmp_path):
     assert any(person.quality for person in frame.people)
 
 
-def test_a_subject_is_one_track_unless_twice_in_a_picture(tmp_path):
-    fake.build(tmp_path, frames=15, bad=False, scenes=[fake.ZOOM])
+def test_a_subject_is_one_track_unless_twice_in_a_picture(tmp_path, built):
+    built(fake, tmp_path, frames=15, bad=False, scenes=[fake.ZOOM])
     rewrite(tmp_path, sub=lambda sub: np.array(["ann" if i % 2 else f"ben{i}" for i in range(len(sub))]))
     people = {}
     for frame in converted("bedlam", tmp_path, "train"):
@@ -231,16 +224,16 @@ def test_labels_without_subjects_have_no_tracks(zoom):
     assert {person.track for frame in converted("bedlam", zoom, "train") for person in frame.people} == {None}
 
 
-def test_frames_come_in_the_order_of_time_whoever_is_listed_first(zoom):
-    fake.build(zoom, frames=10, bad=False, scenes=[fake.ZOOM])
+def test_frames_come_in_the_order_of_time_whoever_is_listed_first(zoom, built):
+    built(fake, zoom, frames=10, bad=False, scenes=[fake.ZOOM])
     rewrite(zoom, **{name: lambda rows: rows[::-1] for name in bedlam_rows.COLUMNS})
     indices = [frame.frame_index for frame in converted("bedlam", zoom, "train")]
     assert indices == sorted(indices)
     assert len(indices) == 4
 
 
-def test_a_scene_in_both_folders_is_not_counted_twice(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.VAL, fake.ELSEWHERE])
+def test_a_scene_in_both_folders_is_not_counted_twice(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.VAL, fake.ELSEWHERE])
     both = tmp_path / "all_npz_12_validation" / f"{fake.VAL}.npz"
     both.write_bytes((tmp_path / "all_npz_12_training" / both.name).read_bytes())
     with pytest.raises(RawFileError, match=f"{fake.VAL.removesuffix('_6fps')} in two files; keep one"):
@@ -252,8 +245,8 @@ def test_agora_s_rows_are_left_to_the_agora_converter(root):
     assert not [unit for unit in bedlam.sources(root, "train") if "agora" in unit.name]
 
 
-def test_every_row_is_written_or_rejected(tmp_path):
-    fake.build(tmp_path)
+def test_every_row_is_written_or_rejected(tmp_path, built):
+    built(fake, tmp_path)
     for split in fake.SPLITS:
         for source in bedlam.sources(tmp_path, split):
             with np.load(source.files["labels"]) as columns:
@@ -303,8 +296,8 @@ def test_pictures_that_do_not_fit_the_principal_point_are_rejected(zoom):
     assert reject.reason == "image_size"
 
 
-def test_scenes_without_pictures_stop_the_conversion_unless_told_otherwise(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False, scenes=[fake.ZOOM, fake.UPRIGHT_CLOSEUP])
+def test_scenes_without_pictures_stop_the_conversion_unless_told_otherwise(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False, scenes=[fake.ZOOM, fake.UPRIGHT_CLOSEUP])
     (tmp_path / "training_images" / fake.ZOOM).rename(tmp_path / "elsewhere")
     with pytest.raises(RawFileError, match=f"no pictures of {fake.ZOOM}; .*scenes=present"):
         list_sources("bedlam", tmp_path, "train")

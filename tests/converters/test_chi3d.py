@@ -14,8 +14,8 @@ from ehps.tests.raw._videos import number_of
 
 
 @pytest.fixture
-def tree(tmp_path):
-    return tmp_path, fake.build(tmp_path)
+def tree(tmp_path, built):
+    return tmp_path, built(fake, tmp_path)
 
 
 def records(root):

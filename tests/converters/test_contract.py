@@ -18,7 +18,7 @@ from ehps.converters.pictures import labels_alone
 from ehps.errors import RawFileError, UnknownNameError
 from ehps.shards.picture import picture_size
 from ehps.shards.record import ContainedPicture, Frame, Person, Reject, array_fields, check_person
-from ehps.tests.raw._recovery import converted, differences, worst
+from ehps.tests.raw._recovery import converted, differences_of, worst
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = converter_ids()
@@ -35,17 +35,35 @@ def fake(dataset):
 
 
 @pytest.fixture(scope="module")
-def raw(fake, tmp_path_factory):
+def raw(fake, tmp_path_factory, built):
     """The root of the fake tree, and the truth about it; tests only read it."""
     root = tmp_path_factory.mktemp("raw")
-    return root, fake.build(root)
+    return root, built(fake, root)
 
 
 @pytest.fixture(scope="module")
-def records(dataset, fake, raw):
-    with pytest.MonkeyPatch.context() as patch:  # the fixture that sets it for every test comes after this one
+def before(raw):
+    """The checksums of the fake tree before anything was converted."""
+    return checksums(raw[0])
+
+
+def everything(dataset, fake, root) -> dict[str, list[Frame | Reject]]:
+    with pytest.MonkeyPatch.context() as patch:  # the fixture that sets it for every test comes after those of a module
         patch.setenv("EHPS_BODY_MODELS", "standin")
-        return {split: list(converted(dataset, raw[0], split)) for split in fake.SPLITS}
+        return {split: list(converted(dataset, root, split)) for split in fake.SPLITS}
+
+
+@pytest.fixture(scope="module")
+def records(dataset, fake, raw, before):
+    return everything(dataset, fake, raw[0])
+
+
+@pytest.fixture(scope="module")
+def clean(dataset, fake, tmp_path_factory, built):
+    """The root of a tree without bad records, whose pictures a test may remove, and what was converted from it."""
+    root = tmp_path_factory.mktemp("clean")
+    built(fake, root, bad=False)
+    return root, everything(dataset, fake, root)
 
 
 def frames_of(records) -> list[Frame]:
@@ -77,8 +95,8 @@ def test_counts_are_the_fake_tree_s(fake, raw, records):
         assert rejects == want["rejects"]
 
 
-def test_people_stand_where_the_fake_tree_put_them(dataset, fake, raw):
-    found = differences(dataset, raw[0], raw[1], fake.SPLITS)
+def test_people_stand_where_the_fake_tree_put_them(raw, records):
+    found = differences_of(records, raw[1])
     mesh_mm, joints_px, keypoints_px = worst(found)
     assert not mesh_mm > 0.1
     assert not joints_px > 0.1
@@ -173,17 +191,13 @@ def test_two_runs_agree_to_the_bit(dataset, fake, raw, records):
             }
 
 
-def test_the_raw_tree_stays_as_it_is(dataset, fake, raw):
-    before = checksums(raw[0])
-    for split in fake.SPLITS:
-        assert list(converted(dataset, raw[0], split))
+def test_the_raw_tree_stays_as_it_is(raw, before, records):
+    assert all(records.values())
     assert checksums(raw[0]) == before
 
 
-def test_a_tree_without_bad_records_has_no_rejects(dataset, fake, tmp_path):
-    fake.build(tmp_path, bad=False)
-    for split in fake.SPLITS:
-        assert not [record for record in converted(dataset, tmp_path, split) if isinstance(record, Reject)]
+def test_a_tree_without_bad_records_has_no_rejects(clean):
+    assert not rejects_of(clean[1])
 
 
 def containers_without_labels(frames, root) -> set[Path]:
@@ -193,20 +207,19 @@ def containers_without_labels(frames, root) -> set[Path]:
     return holding - {root / name for name in names}
 
 
-def test_labels_alone_are_the_same_people_without_any_picture(dataset, fake, tmp_path):
-    fake.build(tmp_path, bad=False)
-    before = {split: list(converted(dataset, tmp_path, split)) for split in fake.SPLITS}
+def test_labels_alone_are_the_same_people_without_any_picture(dataset, fake, clean):
+    root, before = clean
     for path in [
-        *tmp_path.rglob("*.jpg"),
-        *tmp_path.rglob("*.png"),
-        *containers_without_labels(frames_of(before), tmp_path),
+        *root.rglob("*.jpg"),
+        *root.rglob("*.png"),
+        *containers_without_labels(frames_of(before), root),
     ]:
         path.unlink()
-    for folder in sorted((path for path in tmp_path.rglob("*") if path.is_dir()), reverse=True):
+    for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
     with labels_alone(True):
-        after = {split: list(converted(dataset, tmp_path, split)) for split in fake.SPLITS}
+        after = everything(dataset, fake, root)
     for one, two in zip(frames_of(before), frames_of(after), strict=True):
         assert (one.key, one.width, one.height) == (two.key, two.width, two.height)
         assert [list(array_fields(p)) for p in one.people] == [list(array_fields(p)) for p in two.people]

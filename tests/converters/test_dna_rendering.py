@@ -20,16 +20,16 @@ from ehps.tests.raw._recovery import converted, differences, worst
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("dna")
-    dna_rendering.build(root, bad=False)
+    built(dna_rendering, root, bad=False)
     return root
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree that a test may spoil, and the labels of its test take."""
-    dna_rendering.build(tmp_path, bad=False, steps=2)
+    built(dna_rendering, tmp_path, bad=False, steps=2)
     return tmp_path, tmp_path / "Part_1/dna_rendering_part1_annotations/0018_05_annots.smc"
 
 
@@ -111,11 +111,11 @@ def test_keypoints_have_the_order_of_humandata_and_their_confidences(root):
     assert not person.keypoints_3d[person.keypoints_3d[:, 3] == 0].any()
 
 
-def test_3d_keypoints_of_three_values_are_known_where_they_are_not_zero(small):
+def test_3d_keypoints_of_three_values_are_known_where_they_are_not_zero(small, built):
     root, path = small
     with_confidence = frames_of(root, "test")[0].people[0].keypoints_3d
     other = root / "other"
-    dna_rendering.build(other, bad=False, steps=2)
+    built(dna_rendering, other, bad=False, steps=2)
     rewrite(other / path.relative_to(root), "Keypoints_3D/keypoints3d", lambda points: points[..., :3])
     np.testing.assert_array_equal(frames_of(other, "test")[0].people[0].keypoints_3d, with_confidence)
 
@@ -163,8 +163,8 @@ def test_labels_alone_need_no_pictures_and_take_the_owner_s_sizes(small):
     assert [{(f.width, f.height) for f in some} for some in frames] == [{(2448, 2048)}, {(3000, 4096)}]
 
 
-def test_a_take_without_labels_is_one_reject_of_all_its_pictures(tmp_path):
-    expected = dna_rendering_hires.build(tmp_path).expected["train"]
+def test_a_take_without_labels_is_one_reject_of_all_its_pictures(tmp_path, built):
+    expected = built(dna_rendering_hires, tmp_path).expected["train"]
     (reject,) = [
         record
         for record in converted("dna_rendering_hires", tmp_path, "train")
@@ -174,8 +174,8 @@ def test_a_take_without_labels_is_one_reject_of_all_its_pictures(tmp_path):
     assert "0164_01_annots.smc is not there" in reject.detail
 
 
-def test_a_take_without_labels_and_without_pictures_of_the_rig_is_nobody_s(tmp_path):
-    dna_rendering_hires.build(tmp_path)
+def test_a_take_without_labels_and_without_pictures_of_the_rig_is_nobody_s(tmp_path, built):
+    built(dna_rendering_hires, tmp_path)
     with h5py.File(tmp_path / "Part_2/dna_rendering_part2_main/0164_01.smc", "r+") as file:
         del file["Camera_12mp"]
     reasons = {getattr(record, "reason", "") for record in converted("dna_rendering_hires", tmp_path, "train")}
@@ -260,15 +260,15 @@ def test_hands_become_absolute(small):
 
 
 @pytest.mark.parametrize("fake", [dna_rendering, dna_rendering_hires])
-def test_people_are_counted_as_the_files_tell(fake, tmp_path):
+def test_people_are_counted_as_the_files_tell(fake, tmp_path, built):
     dataset = fake.__name__.rsplit(".", 1)[1]
-    expected = fake.build(tmp_path).expected
+    expected = built(fake, tmp_path).expected
     for split in fake.SPLITS:
         counted = sum(get_converter(dataset).count_people(unit) for unit in list_sources(dataset, tmp_path, split))
         assert counted == expected[split]["people"] + sum(expected[split]["rejects"].values())
 
 
-def test_more_time_steps_are_more_people(tmp_path):
-    truth = dna_rendering.build(tmp_path, bad=False, times=3)
+def test_more_time_steps_are_more_people(tmp_path, built):
+    truth = built(dna_rendering, tmp_path, bad=False, times=3)
     assert truth.expected["train"]["people"] == 36
     assert max(worst(differences("dna_rendering", tmp_path, truth, ["train"]))) < 0.1

@@ -20,17 +20,10 @@ TRAIN = RECORDINGS[0]
 UPSIDE = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("egobody")
-    fake.build(root, bad=False)
-    return root
-
-
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree that a test may spoil, and the folder of its train recording's headset."""
-    fake.build(tmp_path, bad=False)
+    built(fake, tmp_path, bad=False)
     return tmp_path, next(tmp_path.glob(f"egocentric_color/{TRAIN.name}/2021-*"))
 
 
@@ -183,8 +176,8 @@ def test_the_engine_finds_the_detections_on_the_bodies(root, tmp_path):
     assert not report.units[0].warnings
 
 
-def test_people_are_counted_as_the_tables_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_tables_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(
         egobody_egocentric.count_people(unit) for unit in list_sources("egobody_egocentric", tmp_path, "train")
     )

@@ -20,20 +20,6 @@ from ehps.tests.raw._recovery import converted
 TRAIN, VAL = RECORDINGS[:2]
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("egobody")
-    fake.build(root, bad=False)
-    return root
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A tree that a test may spoil."""
-    fake.build(tmp_path, bad=False)
-    return tmp_path
-
-
 def frames_of(root, split="train"):
     return [record for record in converted("egobody_kinect", root, split) if isinstance(record, Frame)]
 
@@ -185,7 +171,7 @@ def test_the_engine_measures_everyone(root, tmp_path):
     assert not report.units[0].warnings
 
 
-def test_people_are_counted_as_the_folders_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_folders_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(egobody_kinect.count_people(unit) for unit in list_sources("egobody_kinect", tmp_path, "train"))
     assert counted == expected["people"] + sum(expected["rejects"].values())

@@ -11,9 +11,9 @@ from ehps.tests.raw._recovery import converted
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("ehf")
-    fake.build(root)
+    built(fake, root)
     return root
 
 
@@ -58,15 +58,15 @@ def test_openpose_confidences_are_kept(frames):
     assert 0.3 < points[:, 2].min() < points[:, 2].max() < 1
 
 
-def test_a_picture_in_which_openpose_found_nobody_has_no_keypoints(tmp_path):
-    fake.build(tmp_path, frames=1, bad=False)
+def test_a_picture_in_which_openpose_found_nobody_has_no_keypoints(tmp_path, built):
+    built(fake, tmp_path, frames=1, bad=False)
     (tmp_path / "100_2Djnt.json").write_text('{"people": []}')
     (frame,) = converted("ehf", tmp_path, "test")
     assert (frame.people[0].keypoints_2d, frame.people[0].labels.keypoints_2d) == (None, None)
 
 
-def test_missing_keypoint_files_and_meshes_reject_the_picture(tmp_path):
-    fake.build(tmp_path, frames=3, bad=False)
+def test_missing_keypoint_files_and_meshes_reject_the_picture(tmp_path, built):
+    built(fake, tmp_path, frames=3, bad=False)
     (tmp_path / "01_2Djnt.json").unlink()
     (tmp_path / "02_align.ply").unlink()
     records = list(converted("ehf", tmp_path, "test"))
@@ -74,7 +74,7 @@ def test_missing_keypoint_files_and_meshes_reject_the_picture(tmp_path):
     assert "02_align.ply: no such file" in records[1].detail
 
 
-def test_the_archive_s_own_folder_may_be_kept(tmp_path):
-    fake.build(tmp_path / "EHF", frames=2, bad=False)
+def test_the_archive_s_own_folder_may_be_kept(tmp_path, built):
+    built(fake, tmp_path / "EHF", frames=2, bad=False)
     assert len(list(converted("ehf", tmp_path, "test"))) == 2
     assert len(list_sources("ehf", tmp_path, "test")) == 1

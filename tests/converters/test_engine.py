@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from ehps.converters import workers
 from ehps.converters.engine import check, convert
 from ehps.converters.plan import Part
 from ehps.converters.storing import Storing, has_sound_chunks
 from ehps.converters.units import batches
 from ehps.errors import ConversionError, RawFileError, UnknownNameError
+from ehps.shards import team
 from ehps.shards.reader import read_people
 from ehps.shards.record import Frame, Provenance, Reject
 from ehps.shards.sidecar import read_sidecar
@@ -325,7 +325,7 @@ def test_a_worker_that_dies_fails_its_unit_only(toy, raw, run, out):
 
 
 def test_a_pool_that_breaks_between_units_is_replaced(run, monkeypatch):
-    class Fragile(workers.SerialExecutor):
+    class Fragile(team.SerialExecutor):
         calls = 0
 
         def submit(self, fn, /, *args, **kwargs):
@@ -334,7 +334,7 @@ def test_a_pool_that_breaks_between_units_is_replaced(run, monkeypatch):
                 raise BrokenExecutor
             return super().submit(fn, *args, **kwargs)
 
-    monkeypatch.setattr(workers, "SerialExecutor", Fragile)
+    monkeypatch.setattr(team, "SerialExecutor", Fragile)
     assert states(run()[0]) == {"scene_0": "done", "scene_1": "done"}
     assert Fragile.calls == 3
 

@@ -22,9 +22,9 @@ SUBJECT = "fit3d/train/s03"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("fit3d")
-    fake.build(root, bad=False)
+    built(fake, root, bad=False)
     return root
 
 

@@ -14,20 +14,6 @@ from ehps.tests.raw import freihand as fake
 from ehps.tests.raw._recovery import converted
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("freihand")
-    fake.build(root, bad=False)
-    return root
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A tree that a test may spoil."""
-    fake.build(tmp_path, bad=False)
-    return tmp_path
-
-
 def frames_of(root, split="train"):
     return [record for record in converted("freihand", root, split) if isinstance(record, Frame)]
 
@@ -123,7 +109,7 @@ def test_a_sample_of_another_shape_is_refused_in_all_its_pictures(small):
     assert len(records) == 8
 
 
-def test_people_are_counted_as_the_lists_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_lists_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(freihand.count_people(unit) for unit in list_sources("freihand", tmp_path, "train"))
     assert counted == expected["people"] + sum(expected["rejects"].values())

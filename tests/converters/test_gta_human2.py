@@ -15,17 +15,10 @@ from ehps.tests.raw import gta_human2 as fake
 from ehps.tests.raw._recovery import converted, differences, worst
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("gta")
-    fake.build(root, bad=False)
-    return root
-
-
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree of one sequence that a test may spoil, and the npz of its first person."""
-    fake.build(tmp_path, frames=3, bad=False)
+    built(fake, tmp_path, frames=3, bad=False)
     return tmp_path, sorted(tmp_path.rglob("*.npz"))[0]
 
 
@@ -70,8 +63,8 @@ def test_people_keep_their_track_over_the_pictures(root):
     assert [frame.frame_index for frame in frames[:3]] == [0, 1, 2]
 
 
-def test_without_a_body_model_hands_are_absent_and_the_report_says_which_model_is_missing(tmp_path, monkeypatch):
-    truth = fake.build(tmp_path / "raw", bad=False, with_hands=False)
+def test_without_a_body_model_hands_are_absent_and_the_report_says_which_model_is_missing(tmp_path, monkeypatch, built):
+    truth = built(fake, tmp_path / "raw", bad=False, with_hands=False)
     monkeypatch.delenv("EHPS_BODY_MODELS")
     found = differences("gta_human2", tmp_path / "raw", truth, ["train"])
     assert max(worst(found)) < 0.1
@@ -158,8 +151,8 @@ def test_a_person_with_another_field_of_view_has_a_camera_of_its_own(small):
     assert second.camera.K[0, 0] < 1159
 
 
-def test_people_are_counted_as_the_tracks_say(tmp_path):
-    truth = fake.build(tmp_path)
+def test_people_are_counted_as_the_tracks_say(tmp_path, built):
+    truth = built(fake, tmp_path)
     counted = sum(
         get_converter("gta_human2").count_people(unit) for unit in list_sources("gta_human2", tmp_path, "train")
     )

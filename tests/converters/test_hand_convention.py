@@ -183,8 +183,8 @@ def test_the_fingers_of_smplh_are_posed_and_judged(bodies, standin_dir, toy):
     assert verdicts(marked, bodies)["3d"].best == "mean_added"
 
 
-def test_a_check_of_a_hand_source_names_a_forgotten_mean(tmp_path, monkeypatch):
-    freihand.build(tmp_path, bad=False)
+def test_a_check_of_a_hand_source_names_a_forgotten_mean(tmp_path, monkeypatch, built):
+    built(freihand, tmp_path, bad=False)
     monkeypatch.setattr(mano_json, "to_absolute", lambda deviation, _side: deviation)
     report = check("freihand", tmp_path, "train")
     assert any("hands fit better as mean_added" in text and "3D hand keypoints" in text for text in report.warnings)

@@ -13,20 +13,6 @@ from ehps.tests.raw import human36m as fake
 from ehps.tests.raw._recovery import converted
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("human36m")
-    fake.build(root, bad=False)
-    return root
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A tree that a test may spoil."""
-    fake.build(tmp_path, bad=False)
-    return tmp_path
-
-
 def frames_of(root, split="train", **options):
     return [record for record in converted("human36m", root, split, **options) if isinstance(record, Frame)]
 
@@ -126,14 +112,14 @@ def test_a_file_without_annotations_is_named(small):
         list_sources("human36m", small, "train")
 
 
-def test_rejects_say_what_is_wrong(tmp_path):
-    fake.build(tmp_path)
+def test_rejects_say_what_is_wrong(tmp_path, built):
+    built(fake, tmp_path)
     rejects = {r.reason: r.detail for r in converted("human36m", tmp_path, "train") if isinstance(r, Reject)}
     assert "body_pose: expected 63 values, got 60" in rejects["bad_fit"]
     assert "no sound camera 5" in rejects["bad_camera"]
 
 
-def test_people_are_counted_as_the_files_list_them(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_files_list_them(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(human36m.count_people(unit) for unit in list_sources("human36m", tmp_path, "train"))
     assert counted == expected["people"] + sum(expected["rejects"].values())

@@ -23,9 +23,9 @@ from ehps.tests.raw._recovery import converted, differences, worst
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("humandata")
-    return root, fake.build(root, bad=False)
+    return root, built(fake, root, bad=False)
 
 
 @pytest.fixture
@@ -286,8 +286,8 @@ def test_options_are_checked_before_anything_is_read(tree, option):
         list_sources("humandata", tree[0], "train", {option: "nonsense"})
 
 
-def test_people_are_counted_as_the_rows_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_rows_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(humandata.count_people(unit) for unit in list_sources("humandata", tmp_path, "train"))
     assert counted == expected["people"] + sum(expected["rejects"].values())
 

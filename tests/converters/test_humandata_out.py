@@ -79,12 +79,12 @@ class Loader:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(tmp_path_factory, built):
     """The fake files, converted with their pictures, and who is who."""
     root = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EHPS_BODY_MODELS", "standin")
-        truth = fake.build(root / "raw", bad=False)
+        truth = built(fake, root / "raw", bad=False)
         convert("humandata", root / "raw", root / "data")
     return root / "data", truth
 

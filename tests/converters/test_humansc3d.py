@@ -9,9 +9,9 @@ from ehps.tests.raw._recovery import converted
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("humansc3d")
-    return root, fake.build(root)
+    return root, built(fake, root)
 
 
 def test_a_mirror_among_the_rotations_names_the_part(tree):

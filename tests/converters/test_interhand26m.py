@@ -18,20 +18,6 @@ from ehps.tests.raw import interhand26m as fake
 from ehps.tests.raw._recovery import converted
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("interhand26m")
-    fake.build(root, bad=False)
-    return root
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A tree that a test may spoil."""
-    fake.build(tmp_path, bad=False)
-    return tmp_path
-
-
 def file_of(root, name, split="train"):
     return root / "annotations" / split / f"InterHand2.6M_{split}_{name}.json"
 
@@ -170,8 +156,8 @@ def test_a_field_that_is_missing_is_named(small):
         frames_of(small)
 
 
-def test_rejects_name_capture_and_frame(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_rejects_name_capture_and_frame(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     rejects = [record for record in converted("interhand26m", tmp_path, "train") if isinstance(record, Reject)]
     (missing,) = [reject for reject in rejects if reject.reason == "missing_joints"]
     assert "Capture0/0007_thumbup_fake frame 90000" in missing.detail

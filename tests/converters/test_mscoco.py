@@ -18,9 +18,9 @@ from ehps.tests.raw._recovery import converted, differences, worst
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("mscoco")
-    return root, fake.build(root, frames=8, fits=("neuralannot", "osx"))
+    return root, built(fake, root, frames=8, fits=("neuralannot", "osx"))
 
 
 def people_of(root, split="train", **options):
@@ -92,9 +92,9 @@ def test_fits_without_flags_take_those_of_the_annotation(tree):
 
 
 @pytest.fixture(scope="module")
-def eft_tree(tmp_path_factory):
+def eft_tree(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("eft")
-    return root, fake.build(root, frames=8, bad=False, fits=("eft", "eft_val"))
+    return root, built(fake, root, frames=8, bad=False, fits=("eft", "eft_val"))
 
 
 def fitted(people):
@@ -133,8 +133,8 @@ def test_the_virtual_camera_is_eft_s_weak_perspective_but_for_the_depth_of_the_b
         assert np.abs(project(vertices, true.K) - weak).max() < 0.015 * half
 
 
-def test_files_are_asked_in_the_order_that_the_option_gives(tmp_path):
-    fake.build(tmp_path, frames=8, bad=False, fits=("neuralannot", "eft", "eft_val"))
+def test_files_are_asked_in_the_order_that_the_option_gives(tmp_path, built):
+    built(fake, tmp_path, frames=8, bad=False, fits=("neuralannot", "eft", "eft_val"))
     models = {}
     for fit in ("auto", "neuralannot+eft+eft_val", "eft+neuralannot", "eft", "none"):
         people = [*people_of(tmp_path, "train", fit=fit), *people_of(tmp_path, "val", fit=fit)]
@@ -165,8 +165,8 @@ def test_files_of_the_other_split_are_passed_over(eft_tree):
         ({"imageName": "COCO_train2014_000000999999.jpg"}, "the fit belongs to COCO_train2014_000000999999.jpg"),
     ],
 )
-def test_a_broken_fit_of_eft_rejects_the_person_and_says_why(tmp_path, change, problem):
-    fake.build(tmp_path, bad=False, fits=("eft",))
+def test_a_broken_fit_of_eft_rejects_the_person_and_says_why(tmp_path, change, problem, built):
+    built(fake, tmp_path, bad=False, fits=("eft",))
     path = tmp_path / "eft_fit" / mscoco.FITS["eft"]
     content = json.loads(path.read_text())
     content["data"][1] |= change
@@ -195,22 +195,22 @@ def test_every_annotation_is_written_or_rejected(tree):
         assert sum(len(r.people) if isinstance(r, Frame) else r.people for r in records) == len(annotations)
 
 
-def test_the_other_layout_of_pictures_is_read_too(tmp_path):
-    fake.build(tmp_path, bad=False)
+def test_the_other_layout_of_pictures_is_read_too(tmp_path, built):
+    built(fake, tmp_path, bad=False)
     (tmp_path / "images" / "val2017").rename(tmp_path / "val2017")
     assert len(people_of(tmp_path, "val")) == fake.EXPECTED["val"]["people"]
 
 
-def test_a_wanted_file_of_fits_must_be_there(tmp_path):
-    fake.build(tmp_path, bad=False)
+def test_a_wanted_file_of_fits_must_be_there(tmp_path, built):
+    built(fake, tmp_path, bad=False)
     with pytest.raises(RawFileError, match=r"none of the files annotations/MSCOCO_train_SMPLX\.json"):
         list_sources("mscoco", tmp_path, "train", {"fit": "osx"})
     with pytest.raises(UnknownNameError, match="did you mean neuralannot"):
         list_sources("mscoco", tmp_path, "train", {"fit": "neuralanot"})
 
 
-def test_without_fits_keypoints_alone_are_converted(tmp_path):
-    fake.build(tmp_path, bad=False, fits=())
+def test_without_fits_keypoints_alone_are_converted(tmp_path, built):
+    built(fake, tmp_path, bad=False, fits=())
     people = people_of(tmp_path)
     assert people
     assert all(person.body_pose is None for person in people)
@@ -224,8 +224,8 @@ def test_blocks_cover_every_image_once(tree):
     assert keys == [record.key for record in mscoco.frames(whole)]
 
 
-def test_an_annotation_file_of_another_kind_names_the_missing_field(tmp_path):
-    fake.build(tmp_path, bad=False)
+def test_an_annotation_file_of_another_kind_names_the_missing_field(tmp_path, built):
+    built(fake, tmp_path, bad=False)
     path = tmp_path / "annotations" / "person_keypoints_val2017.json"
     path.write_text('{"images": [], "categories": []}')
     with pytest.raises(RawSchemaError, match="field 'annotations' should be present"):

@@ -26,13 +26,13 @@ LOG = logging.getLogger(__name__)
 
 
 @pytest.fixture(scope="module")
-def trees(tmp_path_factory):
+def trees(tmp_path_factory, built):
     """The root, the truth and the splits of one fake tree a source."""
     out = {}
     for dataset in ("bedlam", "ehf", "mscoco"):
         fake = importlib.import_module(f"ehps.tests.raw.{dataset}")
         root = tmp_path_factory.mktemp(dataset)
-        out[dataset] = (root, fake.build(root, frames=3, bad=False), fake.SPLITS)
+        out[dataset] = (root, built(fake, root, frames=3, bad=False), fake.SPLITS)
     return out
 
 

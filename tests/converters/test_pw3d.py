@@ -13,17 +13,10 @@ from ehps.tests.raw._owner_pickles import write_python2_pickle
 from ehps.tests.raw._recovery import converted
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pw3d")
-    fake.build(root, bad=False)
-    return root
-
-
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree that a test may spoil, and the pickle of its train sequence."""
-    fake.build(tmp_path, bad=False)
+    built(fake, tmp_path, bad=False)
     return tmp_path, next(tmp_path.glob("sequenceFiles/train/*.pkl"))
 
 
@@ -129,7 +122,7 @@ def test_the_validation_folder_keeps_its_long_name(root):
         (root / "sequenceFiles" / "val").rename(root / "sequenceFiles" / "validation")
 
 
-def test_people_are_counted_as_the_lists_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_lists_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     counted = sum(pw3d.count_people(unit) for unit in list_sources("pw3d", tmp_path, "train"))
     assert counted == expected["people"] + sum(expected["rejects"].values())

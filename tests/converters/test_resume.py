@@ -62,8 +62,9 @@ def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(toy, tree, tmp
     raw, out = toy.build(tmp_path / "raw", units=2, frames=FRAMES), tmp_path / "out"
     script = tmp_path / "run.py"
     script.write_text(SCRIPT.format(folder=str(Path(__file__).parent), raw=str(raw), out=str(out), jobs=jobs))
-    # Slow enough to be killed after the first batch of a unit is written and before its last.
-    environment = {**os.environ, "TOY_SLEEP": "0.03", "TOY_BATCH": "16"}
+    # Held after the first batch of a unit is written and before its last: no machine is too slow or too quick.
+    held = " ".join({"scene_0", "scene_1"} - done_before)
+    environment = {**os.environ, "TOY_HOLD": held, "TOY_BATCH": "16"}
     process = subprocess.Popen([sys.executable, script], env=environment)
     try:
         # In this order: the tar of the unit before may be seen just before that unit is done.

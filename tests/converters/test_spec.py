@@ -14,17 +14,10 @@ from ehps.tests.raw import spec as fake
 from ehps.tests.raw._recovery import converted, differences, worst
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("spec")
-    fake.build(root, bad=False)
-    return root
-
-
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree of three pictures that a test may spoil."""
-    fake.build(tmp_path, frames=3, bad=False)
+    built(fake, tmp_path, frames=3, bad=False)
     return tmp_path
 
 
@@ -149,8 +142,8 @@ def test_the_folder_itself_may_be_the_root(root):
     assert inside == [record.key for record in converted("spec", root, "train")]
 
 
-def test_bodies_are_placed_by_their_keypoints_when_asked(tmp_path):
-    truth = fake.build(tmp_path, labelled=fake.LABELLED | {"transl"})
+def test_bodies_are_placed_by_their_keypoints_when_asked(tmp_path, built):
+    truth = built(fake, tmp_path, labelled=fake.LABELLED | {"transl"})
     found = differences("spec", tmp_path, truth, fake.SPLITS, transl="solved")
     assert max(worst(found)) < 0.1
     assert not any(one.missing or one.invented for one in found)

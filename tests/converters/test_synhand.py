@@ -11,17 +11,10 @@ from ehps.tests.raw import synhand as fake
 from ehps.tests.raw._recovery import converted
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("synhand")
-    fake.build(root, bad=False)
-    return root
-
-
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree that a test may spoil, and its file of test."""
-    fake.build(tmp_path, bad=False)
+    built(fake, tmp_path, bad=False)
     return tmp_path, next(tmp_path.glob("annot/synhand_*test*.npz"))
 
 
@@ -128,8 +121,8 @@ def test_what_a_file_should_hold(small, changes, message):
         frames_of(root, "test")
 
 
-def test_people_are_counted_as_the_file_has_rows(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_file_has_rows(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     units = list_sources("synhand", tmp_path, "train")
     counted = sum(get_converter("synhand").count_people(unit) for unit in units)
     assert counted == expected["people"] + sum(expected["rejects"].values())

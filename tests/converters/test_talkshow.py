@@ -21,17 +21,10 @@ from ehps.tests.raw._recovery import converted, differences, worst
 from ehps.tests.raw._videos import number_of, write_video
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("talkshow")
-    fake.build(root, bad=False)
-    return root
-
-
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, built):
     """A tree that a test may spoil, and Seth's pickle of train."""
-    fake.build(tmp_path, bad=False)
+    built(fake, tmp_path, bad=False)
     return tmp_path, next(tmp_path.glob("*/seth/*/train/*/*.pkl"))
 
 
@@ -210,8 +203,8 @@ def test_a_clip_whose_name_tells_no_time_is_refused_where_its_video_is_needed(sm
     assert "the name of a clip should be like 5046-00_01_23-00_01_27" in reject.detail
 
 
-def test_without_a_body_model_hands_are_absent(tmp_path, monkeypatch):
-    truth = fake.build(tmp_path, bad=False, with_hands=False)
+def test_without_a_body_model_hands_are_absent(tmp_path, monkeypatch, built):
+    truth = built(fake, tmp_path, bad=False, with_hands=False)
     monkeypatch.delenv("EHPS_BODY_MODELS")
     found = differences("talkshow", tmp_path, truth, fake.SPLITS)
     assert max(worst(found)[:2]) < 0.1
@@ -224,8 +217,8 @@ def test_pictures_of_videos_and_files_are_written_alike(root, tmp_path):
     assert max(unit.measures["truncation"]["median"] for unit in report.units) > 0.2
 
 
-def test_people_are_counted_as_the_pickles_tell(tmp_path):
-    expected = fake.build(tmp_path).expected["train"]
+def test_people_are_counted_as_the_pickles_tell(tmp_path, built):
+    expected = built(fake, tmp_path).expected["train"]
     units = list_sources("talkshow", tmp_path, "train")
     counted = sum(get_converter("talkshow").count_people(unit) for unit in units)
     assert counted == expected["people"] + sum(expected["rejects"].values())

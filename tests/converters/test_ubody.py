@@ -16,17 +16,10 @@ from ehps.tests.raw._videos import number_of, numbered, write_video
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, built):
     root = tmp_path_factory.mktemp("ubody")
-    fake.build(root)
+    built(fake, root)
     return root
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A tree that a test may spoil."""
-    fake.build(tmp_path, bad=False)
-    return tmp_path
 
 
 def frames_of(root, split="train", **options):
@@ -133,8 +126,8 @@ def test_pictures_may_be_chosen(root):
 
 
 @pytest.mark.parametrize(("fps", "kept"), [(30, 3), (29, 3), (25, 2), (60, 1)])
-def test_a_video_of_another_rate_gives_only_frames_that_are_surely_the_same(tmp_path, fps, kept):
-    fake.build(tmp_path, bad=False, times=3)
+def test_a_video_of_another_rate_gives_only_frames_that_are_surely_the_same(tmp_path, fps, kept, built):
+    built(fake, tmp_path, bad=False, times=3)
     picture = np.full((fake.SIZE[1], fake.SIZE[0], 3), 90, np.uint8)
     path = tmp_path / "videos" / "Speech" / "Speech_V2.mp4"
     write_video(path, (numbered(picture, number) for number in range(3)), fps=fps)

@@ -2,8 +2,8 @@
 
 Raw tree: ``<split>/<unit>.npz`` with one row a person, pictures in ``images/``. Keypoints are the projected joints of
 the stand-in body, so a sound conversion measures next to nothing, and every option ``mistake`` is a way to be unsound.
-``TOY_SLEEP`` (seconds a frame) makes it slow without changing a byte; ``TOY_BATCH`` (people) makes batches smaller in
-processes that import this module.
+``TOY_HOLD`` names units that stop for a minute before their last frame, so that a test can kill them there;
+``TOY_BATCH`` (people) makes batches smaller in processes that import this module.
 """
 
 import os
@@ -52,8 +52,10 @@ def sources(root: Path, split: str, *, mistake: str = "none") -> list[Source]:
 def frames(source: Source):
     with np.load(source.files["labels"]) as file:
         rows = dict(file)
-    for image in dict.fromkeys(rows["image"].tolist()):
-        time.sleep(float(os.environ.get("TOY_SLEEP", "0")))
+    images = list(dict.fromkeys(rows["image"].tolist()))
+    for image in images:
+        if image == images[-1] and source.name in os.environ.get("TOY_HOLD", "").split():
+            time.sleep(60)
         people = np.flatnonzero(rows["image"] == image).tolist()
         if image.startswith("crowd"):
             where = Provenance(file=source.name, row=str(people[0]))

@@ -198,8 +198,20 @@ def draw_people(
 def write_picture(path: Path, rgb: np.ndarray) -> None:
     """Write a PNG or JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
-    assert cv2.imwrite(str(path), rgb[..., ::-1], options)
+    colour = tuple(rgb[0, 0].tolist())
+    is_plain = bool((rgb == rgb[0, 0]).all())
+    path.write_bytes(_plain(path.suffix, rgb.shape, colour) if is_plain else _encoded(path.suffix, rgb))
+
+
+@lru_cache(maxsize=4096)
+def _plain(suffix: str, shape: tuple[int, ...], colour: tuple[int, ...]) -> bytes:
+    """Return the file of a picture of one colour: trees of one seed have the same ones, and tests build many."""
+    return _encoded(suffix, np.full(shape, colour, np.uint8))
+
+
+def _encoded(suffix: str, rgb: np.ndarray) -> bytes:
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
+    return cv2.imencode(suffix, rgb[..., ::-1], options)[1].tobytes()
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ This is the check that notices label errors: both bodies are posed and seen, so 
 picture left on its side show up as distances, whatever the fields look like.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,9 +45,14 @@ def converted(dataset: str, root: Path, split: str, **options: str) -> Iterator[
 
 def differences(dataset: str, root: Path, truth: Truth, splits: Iterable[str], **options: str) -> list[Difference]:
     """Return the difference of every true person of the splits; a person who was not converted raises KeyError."""
+    return differences_of({split: converted(dataset, root, split, **options) for split in splits}, truth)
+
+
+def differences_of(splits: Mapping[str, Iterable[Frame | Reject]], truth: Truth) -> list[Difference]:
+    """Return the same of what was converted already."""
     found = {}
-    for split in splits:
-        for frame in converted(dataset, root, split, **options):
+    for split, records in splits.items():
+        for frame in records:
             if isinstance(frame, Frame):
                 found |= {(split, frame.key, person.provenance.row): (frame, person) for person in frame.people}
     trios = [(*found[key], true) for key, true in truth.people.items() if key[0] in splits]
