@@ -58,6 +58,7 @@ class Images(_Strict):
 
     people: Literal["one", "several", "many"]
     video: bool
+    frame_rate: float | None = None  # pictures a second by which a record's frame_index counts; None: not known
     scene: Literal["indoor", "outdoor", "studio", "mixed", "in-the-wild"]
     container: str  # png files, jpg files, mp4, SMC, ...
 

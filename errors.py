@@ -17,6 +17,7 @@ EhpsError
 ├── CheckpointError         a checkpoint does not fit the network
 ├── ProtocolError           a protocol or result file cannot be used
 ├── RecipeError             a training recipe cannot be run
+├── StudyError              a study cannot be planned, or some of its runs failed
 └── MissingExtraError       an optional part of the installation is absent
 
 Constructors take fields and build one sentence: what, where, expected and found, what to do next.
@@ -146,6 +147,10 @@ class ProtocolError(EhpsError):
 
 class RecipeError(EhpsError):
     """A training recipe cannot be run."""
+
+
+class StudyError(EhpsError):
+    """A study cannot be planned, or some of its runs failed."""
 
 
 class MissingExtraError(EhpsError):

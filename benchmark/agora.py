@@ -23,6 +23,7 @@ _LEFT_HIP, _RIGHT_HIP = SMPLX_INDEX["left_hip"], SMPLX_INDEX["right_hip"]
 _FACE = slice(76, 127)  # the 51 inner landmarks
 JOINTS: Mapping[tuple[str, str], tuple[int, ...]] = {
     ("body", "joints22"): tuple(range(22)),
+    ("body", "joints24"): tuple(range(24)),  # of SMPL
     ("left_hand", "joints16"): (SMPLX_INDEX["left_wrist"], *range(25, 40)),
     ("right_hand", "joints16"): (SMPLX_INDEX["right_wrist"], *range(40, 55)),
     ("face", "joints52"): (SMPLX_INDEX["neck"], *range(_FACE.start, _FACE.stop)),
@@ -40,11 +41,14 @@ VERTEX_MEASURES = ("PVE@body", "PVE@left_hand", "PVE@right_hand", "PVE@face")
 
 @dataclass(frozen=True, eq=False)
 class AgoraSide:
-    """People with SMPL-X vertices and joints (``smplx`` order, at least 127), compared as AGORA does (a ``Side``)."""
+    """People with vertices and joints in ``smplx`` order, compared as AGORA does (a ``Side``).
+
+    SMPL-X has 127 joints or more and all parts; of SMPL there is the body alone, with ``joints24``.
+    """
 
     vertices: Float[Any, "people vertices 3"]
     joints: Float[Any, "people joints 3"]
-    vertex_ids: Mapping[str, Int[np.ndarray, " points"]]  # body (AGORA's 4010), left_hand, right_hand, face
+    vertex_ids: Mapping[str, Int[np.ndarray, " points"]]  # body (AGORA's 4010); of SMPL-X also both hands and face
 
     def points(self, part: str, kind: str) -> Float[Any, "people points 3"]:
         """Return the points of a part: vertices (for the body, ``body_vertices``) or joints."""

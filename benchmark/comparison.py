@@ -27,6 +27,7 @@ from .geometry import (
     load_smpl_geometry,
     load_smplx_geometry,
 )
+from .girths import GIRTHS, Girths, load_girths
 from .interface import BenchmarkPerson, Pose
 from .measures import Measure
 from .metrics import Geometry
@@ -50,13 +51,14 @@ class Comparison:
     truth: Pose  # true points of some people
     num_points: int | None = None  # of a prediction, before it is converted; None: as many as the truth has
     convert: Convert | None = None  # of predicted points, (people, points, 3) to those of ``predicted``
+    girths: Girths | None = None  # where the protocol measures them
 
     def measurable(self, measures: Sequence[Measure]) -> list[Measure]:
         """Return the measures whose points both sides have."""
         return [measure for measure in measures if self._has(measure)]
 
     def _has(self, measure: Measure) -> bool:
-        if not measure.is_of_points:
+        if not measure.is_of_points and measure.family not in ("angle", "motion"):
             return True  # it looks at the points as they are
         sides = SIDES if measure.part == "hands" else (measure.part,)
         return all((s, measure.points) in g.points for s in sides for g in (self.predicted, self.true))
@@ -97,12 +99,25 @@ def _num_points(protocol: Protocol, prediction: PredictionKind) -> int:
 
 def _of_points(protocol: Protocol, model_dir: Path, prediction: PredictionKind) -> Comparison:
     """Return the sides of protocols whose measures look at all points as they are: shapes and pictures."""
-    expected = {"keypoints_2d": ("points_2d",), "template": ("smplx", "smpl")}[protocol.ground_truth]
+    takes_smplx = protocol.body_model.kind == "smplx" or protocol.conversion == "smplx_to_smpl"
+    shapes = [kind for kind, is_taken in (("smplx", takes_smplx), ("smpl", _takes_smpl(protocol))) if is_taken]
+    expected = ["points_2d"] if protocol.ground_truth == "keypoints_2d" else shapes
     if prediction not in expected:
         raise _mismatch(protocol, prediction, " or ".join(expected))
     becomes_smpl = protocol.conversion == "smplx_to_smpl" and prediction == "smplx"
-    convert = smplx_to_smpl(model_dir) if becomes_smpl else None
-    return Comparison(_NOTHING, _NOTHING, true_points(protocol, model_dir), _NUM_POINTS[prediction], convert)
+    return Comparison(
+        _NOTHING,
+        _NOTHING,
+        true_points(protocol, model_dir),
+        _NUM_POINTS[prediction],
+        convert=smplx_to_smpl(model_dir) if becomes_smpl else None,
+        girths=load_girths(model_dir) if set(protocol.measures) & set(GIRTHS) else None,
+    )
+
+
+def _takes_smpl(protocol: Protocol) -> bool:
+    """Return whether a protocol compares SMPL meshes."""
+    return protocol.body_model.kind == "smpl" or protocol.conversion == "smplx_to_smpl"
 
 
 def true_points(protocol: Protocol, model_dir: Path) -> Pose:
@@ -125,8 +140,9 @@ def true_points(protocol: Protocol, model_dir: Path) -> Pose:
 def _true_geometry(protocol: Protocol, model_dir: Path) -> Geometry:
     if protocol.ground_truth in ("joints", "hand"):
         return hand_cloud_geometry(with_vertices=protocol.ground_truth == "hand")
-    is_smpl = protocol.body_model.kind == "smpl" or protocol.conversion == "smplx_to_smpl"
-    return load_smpl_geometry(model_dir, protocol) if is_smpl else load_smplx_geometry(model_dir, protocol)
+    return (
+        load_smpl_geometry(model_dir, protocol) if _takes_smpl(protocol) else load_smplx_geometry(model_dir, protocol)
+    )
 
 
 def _predicted_geometry(protocol: Protocol, model_dir: Path, prediction: PredictionKind) -> Geometry:
@@ -135,13 +151,12 @@ def _predicted_geometry(protocol: Protocol, model_dir: Path, prediction: Predict
         return hand_cloud_geometry(with_vertices=prediction == "hand_cloud")
     if prediction == "body_joints" and (geometry := body_joints_geometry(protocol)).points:
         return geometry
-    takes_smpl = protocol.body_model.kind == "smpl" or protocol.conversion == "smplx_to_smpl"
-    if prediction == "smpl" and takes_smpl:
+    if prediction == "smpl" and _takes_smpl(protocol):
         return load_smpl_geometry(model_dir, protocol)
     if prediction == "smplx":
         becomes_smpl = protocol.conversion == "smplx_to_smpl"
         return load_smpl_geometry(model_dir, protocol) if becomes_smpl else load_smplx_geometry(model_dir, protocol)
-    expected = "SMPL-X meshes or parameters" + (", SMPL meshes, or joints" if takes_smpl else "")
+    expected = "SMPL-X meshes or parameters" + (", SMPL meshes, or joints" if _takes_smpl(protocol) else "")
     raise _mismatch(protocol, prediction, expected)
 
 

@@ -20,7 +20,7 @@ _BODY = {
     "SMPLX_to_J14": "SMPLX_to_J14",
     "J_regressor_lsp14": "rows 1, 2, 4, 5, 7, 8, 12, 15 and 16 to 21 of each body's own J_regressor",
     "J_regressor_h36m": "J_regressor_h36m on SMPL meshes, 14 of its 17 joints",
-    "J_regressor_24": "all 24 rows of SMPL's J_regressor",
+    "J_regressor_24": "all 24 rows of SMPL's J_regressor (the neutral model's)",
     "given": "the joints beside the mesh, not the mesh itself",
 }
 _HANDS = {"J_regressor_and_fingertips": "J_regressor and fingertip vertices", "given": "there, too"}
@@ -36,6 +36,7 @@ def describe(protocol: Protocol) -> str:
         _truth(protocol.ground_truth, protocol.body_model),
         f"Measures: {', '.join(protocol.measures)}; the headline is {protocol.primary}.",
         *_points(protocol),
+        *_motion(protocol),
         _boxes(protocol.boxes),
         *([_matching(protocol.matching)] if protocol.matching else []),
         _RULE[protocol.missing.rule].format(costs=costs),
@@ -47,6 +48,9 @@ def describe(protocol: Protocol) -> str:
 
 
 def _who(protocol: Protocol) -> str:
+    if protocol.ground_truth == "hidden":
+        whose = f"{protocol.dataset} {protocol.split}"
+        return f"Who: everyone in the owner's pictures of {whose}, whose labels nobody else has."
     which = "every person" if protocol.stride == 1 else f"one person in {protocol.stride}"
     return f"Who: {which} of {protocol.dataset} {protocol.split}{_selected(protocol.selection)}."
 
@@ -80,6 +84,17 @@ def _points(protocol: Protocol) -> list[str]:
     ]
     if protocol.counted_points == "inside_picture":
         lines.append("All points are aligned, but only those whose truth lies inside the picture are averaged.")
+    return lines
+
+
+def _motion(protocol: Protocol) -> list[str]:
+    """Return what measures of angles and of motion need beside the points."""
+    families = {measure.family for measure in protocol.measure_objects}
+    lines = []
+    if "angle" in families:
+        lines.append("Angles need a predicted pose or orientations; a mesh or joints alone have none.")
+    if "motion" in families:
+        lines.append("Motion is measured over neighbouring pictures of a track; gaps and missing people have none.")
     return lines
 
 

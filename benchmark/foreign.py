@@ -5,7 +5,7 @@ order, left for right) are tried on some people: when the file fits the truth mu
 refused with a sentence that says which.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import pandas as pd
 from ..errors import ProtocolError
 from .comparison import Comparison, compare
 from .interface import BenchmarkPerson, PersonPrediction
+from .kept import Keeper, KeptBody
 from .matching import Found, find_people
 from .people import benchmark_people, people_places
-from .prediction_points import Points
+from .prediction_points import Points, PosedRows
 from .predictions import Predictions, read_predictions
 from .protocol import Protocol
 from .scoring import score_points
@@ -39,11 +40,18 @@ class ForeignScore:
 
 
 def score_predictions(
-    path: Path, protocol: Protocol, catalog_dir: Path, model_dir: Path, *, as_is: bool = False
+    path: Path,
+    protocol: Protocol,
+    catalog_dir: Path,
+    model_dir: Path,
+    *,
+    as_is: bool = False,
+    keeper: Keeper | None = None,
 ) -> ForeignScore:
     """Return the rows of ``scoring.score_points`` for a file of predictions.
 
-    ``as_is`` scores a file that looks mistaken, too.
+    ``as_is`` scores a file that looks mistaken, too. A keeper is given the parameters of everyone who was asked and
+    answered, where the file holds parameters of SMPL-X.
     """
     predictions = read_predictions(path, protocol, model_dir)
     comparison = compare(protocol, model_dir, predictions.kind)
@@ -53,8 +61,20 @@ def score_predictions(
     asked = benchmark_people(catalog_dir, protocol)
     if not as_is and predictions.mistakes:
         refuse_mistakes(predictions, found, benchmark_people(catalog_dir, protocol), protocol, comparison)
-    people = score_points(_Reader(predictions.points, found), asked, protocol, comparison)
+    reader = _Reader(predictions.points, found, predictions.orientations)
+    people = score_points(reader, asked, protocol, comparison)
+    if keeper is not None and isinstance(predictions.points, PosedRows) and predictions.points.kind == "smplx":
+        answered = people.loc[people["answered"].to_numpy(bool), "person_key"]
+        _keep(keeper, predictions.points, {key: found.rows[key] for key in answered})
     return ForeignScore(people, _notes(people, found, protocol, comparison))
+
+
+def _keep(keeper: Keeper, posed: PosedRows, rows: Mapping[str, int]) -> None:
+    """Write down the parameters of some rows, adults only: a kid's body has a template that no parameter names."""
+    for person_key, row in rows.items():
+        if posed.kid_weights is None or np.isnan(posed.kid_weights[row]):
+            parameters = {name: value[row] for name, value in posed.parameters.items()}
+            keeper.add(person_key, KeptBody(parameters, gender=str(posed.genders[row])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +83,14 @@ class _Reader:
 
     points: Points
     found: Found
+    orientations: Points | None = None
 
     def __call__(self, people: Sequence[BenchmarkPerson]) -> list[PersonPrediction | None]:
         rows = [self.found.rows.get(person.person_key) for person in people]
         given = np.array([row for row in rows if row is not None], np.int64)
         points = iter(self.points(given) if len(given) else ())
-        return [None if row is None else PersonPrediction(next(points)) for row in rows]
+        turns = iter(self.orientations(given) if self.orientations and len(given) else [None] * len(given))
+        return [None if row is None else PersonPrediction(next(points), next(turns)) for row in rows]
 
 
 def refuse_other_units(predictions: Predictions) -> None:

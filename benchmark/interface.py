@@ -25,12 +25,15 @@ class BenchmarkPerson:
     vertices: Float[np.ndarray, "vertices 3"] | None = None
     parameters: Mapping[str, np.ndarray] | None = None  # names of smplx, without the people axis
     gender: str | None = None  # of the body that the parameters belong to
+    kid_weight: float | None = None  # of the kid's template behind the betas; None: an adult
     keypoints_3d: Float[np.ndarray, "points_3d 4"] | None = None  # m, camera space, confidence
     keypoints_3d_convention: str | None = None
     keypoints_2d: Float[np.ndarray, "points_2d 3"] | None = None  # px of the stored picture, confidence
     keypoints_2d_convention: str | None = None
     size: tuple[int, int] | None = None  # (width, height) of the stored picture, px
     picture: str = ""  # key of the frame: people of one picture share it
+    track: str | None = None  # the same body over the pictures of one camera; None: nobody knows who it was before
+    frame_index: int | None = None  # of the picture in its sequence
     has_body: bool = True
     has_left_hand: bool = True
     has_right_hand: bool = True
@@ -52,11 +55,22 @@ class Predicted(Protocol):
         ...
 
 
+@runtime_checkable
+class PredictedPose(Protocol):
+    """A prediction that says by which pose its mesh came about."""
+
+    @property
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        """Parameters by the names of smplx, axis-angle: ``global_orient`` and ``body_pose`` at least."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class PersonPrediction:
     """What a model predicts for one person: a mesh, or points where the benchmark is told which (``predictions``)."""
 
     vertices: Float[np.ndarray, "vertices space"]
+    orientations: Float[np.ndarray, "9 3 3"] | None = None  # in camera space, of ``orientations.CHALLENGE_JOINTS``
 
 
 Predict = Callable[[Sequence[BenchmarkPerson]], Sequence[Predicted | None]]

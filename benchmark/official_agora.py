@@ -2,7 +2,8 @@
 
 People without a prediction are missed, predictions without a person are false positives, and both enter the normalised
 numbers. Whom the owner marks invalid is not converted, so a prediction on one of them is a false positive, which is
-what the owner's matching makes of it, too. Children are ignored when the protocol leaves them out.
+what the owner's matching makes of it, too. Children have numbers of their own beside those of everyone; a protocol that
+leaves them out ignores them.
 """
 
 from collections import defaultdict
@@ -94,7 +95,7 @@ def score_agora(
     notes = [f"{false_positives} false positives"]
     if strangers:
         notes.append(f"{strangers} predictions are in pictures that are not asked about, and count for nothing")
-    return AgoraScore(table.drop(columns="has_predictions"), summary, tuple(notes))
+    return AgoraScore(table.drop(columns=["has_predictions", "is_kid"]), summary, tuple(notes))
 
 
 def _matching(matching: Matching) -> MatchingQuirks:
@@ -183,6 +184,7 @@ def _row(person: BenchmarkPerson, *, answered: bool, has_predictions: bool) -> d
         "sequence": person.sequence,
         "answered": answered,
         "has_predictions": has_predictions,
+        "is_kid": person.kid_weight is not None,
         **{f"has_{part}": getattr(person, f"has_{part}") for part in LABELLED_PARTS},
         "box_height": person.box_height,
     }

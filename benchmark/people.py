@@ -68,7 +68,7 @@ def people_places(catalog_dir: Path, protocol: Protocol) -> Iterator[Place]:
 
 def is_selected(person: StoredPerson, selection: Selection) -> bool:
     """Return whether a person of a selected unit is asked about."""
-    if selection.kids == "leave_out" and person.kid_weight:
+    if selection.kids == "leave_out" and person.kid_weight is not None:
         return False
     return all(getattr(person.labels, part) is not None for part in selection.labelled)
 
@@ -95,14 +95,24 @@ def to_benchmark(person: StoredPerson, protocol: Protocol) -> BenchmarkPerson:
         vertices=person.vertices,
         parameters={name: value for name, value in given.items() if value is not None},
         gender=person.gender,
+        kid_weight=person.kid_weight,
         keypoints_3d=person.keypoints_3d,
         keypoints_3d_convention=person.keypoints_3d_convention,
         keypoints_2d=person.keypoints_2d,
         keypoints_2d_convention=person.keypoints_2d_convention,
         size=(person.width, person.height),
         picture=person.key,
+        track=track_of(person),
+        frame_index=person.frame_index,
         **{f"has_{part}": is_labelled for part, is_labelled in has.items()},
     )
+
+
+def track_of(person: StoredPerson) -> str | None:
+    """Return whose motion a person belongs to: the track, seen by one camera; None where the record has no track."""
+    if person.track is None or person.frame_index is None:
+        return None
+    return "/".join([person.unit, person.sequence or "", person.camera_name or "", person.track])
 
 
 def labelled_parts(person: StoredPerson, protocol: Protocol) -> dict[str, bool]:
@@ -133,8 +143,6 @@ def _require_usable(person: StoredPerson, protocol: Protocol) -> None:
         return
     if person.body_model != protocol.body_model.kind:
         raise RecordError(key, "body_model", protocol.body_model.kind, str(person.body_model))
-    if person.kid_weight:
-        raise RecordError(key, "kid_weight", f"absent: protocol {protocol.id} poses adults", f"{person.kid_weight:g}")
 
 
 @lru_cache(maxsize=2)

@@ -16,11 +16,13 @@ from ..body.assets import NUM_SMPLX_VERTICES
 from ..body.hands import HAND_MEANS
 from ..body.joints import finger_chain
 from ..body.keypoints import CONVENTIONS, convert_keypoints
+from ..body.kids import load_kid_model, with_kid_weight
 from ..body.posing import PARAMETER_SHAPES, PoseParameters, PosingModel
 from ..body.rotations import matrix_to_axis_angle
 from ..errors import ProtocolError
 from .comparison import NUM_H36M_JOINTS, PredictionKind
 from .geometry import HAND_CLOUD, NUM_HAND_VERTICES, NUM_SMPL_VERTICES
+from .orientations import CHALLENGE_JOINTS, challenge_orientations
 from .protocol import Protocol
 from .truth import HAND_NAMES
 
@@ -39,10 +41,25 @@ class Content(NamedTuple):
     kind: PredictionKind
     points: Points
     mistakes: Mapping[str, Points]  # what should have been said: how it would read
+    orientations: Points | None = None  # (rows, 9, 3, 3) of ``orientations.CHALLENGE_JOINTS``
 
 
 def content_of(path: Path, table: Table, count: int, protocol: Protocol, model_dir: Path) -> Content:
     """Return what kind of prediction a table holds, its points, and how else it might have been meant."""
+    content = _content(path, table, count, protocol, model_dir)
+    return content._replace(orientations=_orientations(path, table)) if "orientations" in table else content
+
+
+def _orientations(path: Path, table: Table) -> Points:
+    """Return the given orientations; ProtocolError when they are no rotations."""
+    given = array_of(path, table, "orientations", (len(CHALLENGE_JOINTS), 3, 3))
+    squares = given @ np.swapaxes(given, -1, -2)
+    if not np.allclose(squares, np.eye(3), atol=1e-3) or not (np.linalg.det(given) > 0).all():
+        raise ProtocolError(path, "orientations should be rotation matrices, in camera space", "R R^T is the identity")
+    return given.__getitem__
+
+
+def _content(path: Path, table: Table, count: int, protocol: Protocol, model_dir: Path) -> Content:
     if protocol.ground_truth == "keypoints_2d":
         points = array_of(path, table, "joints_2d", (17, 2))
         return Content("points_2d", points.__getitem__, {})
@@ -171,6 +188,7 @@ def _parameters(path: Path, table: Table, count: int, protocol: Protocol, model_
     if absent:
         raise ProtocolError(path, f"lacks {' and '.join(absent)}, which posing a body needs")
     own |= {"betas": betas}
+    kid_weights = np.asarray(table.get("kid_weight", np.full(count, np.nan)), np.float64).reshape(count)
     if "expression" in table:
         own["expression"] = np.asarray(table["expression"], np.float64).reshape(count, -1)
     genders = _genders(path, table, count)
@@ -180,13 +198,14 @@ def _parameters(path: Path, table: Table, count: int, protocol: Protocol, model_
         raise ProtocolError(path, problem, "add flat_hand_mean: true (zero is flat) or false (zero is the mean hand)")
     is_flat = not has_hands or bool(np.ravel(table["flat_hand_mean"])[0])
     added = own | {name: own[name] + HAND_MEANS[name.split("_")[0]] for name in _HAND_POSES if name in own}
-    flat, relative = (PosedRows(model_dir, kind, genders, parameters) for parameters in (own, added))
+    flat, relative = (PosedRows(model_dir, kind, genders, parameters, kid_weights) for parameters in (own, added))
     mistakes: dict[str, Points] = {}
     if has_hands:
         mistakes[f"flat_hand_mean {'false' if is_flat else 'true'}, not {str(is_flat).lower()}"] = (
             relative if is_flat else flat
         )
-    return Content(_kind(kind), flat if is_flat else relative, mistakes)
+    declared = flat if is_flat else relative
+    return Content(_kind(kind), declared, mistakes, declared.orientations)
 
 
 def _kind(kind: str) -> PredictionKind:
@@ -227,6 +246,7 @@ class PosedRows:
     kind: str
     genders: Sequence[str]
     parameters: Mapping[str, np.ndarray]
+    kid_weights: Float[np.ndarray, " people"] | None = None  # of the kid's template; NaN: an adult
 
     def __call__(self, rows: Rows) -> np.ndarray:
         """Return the meshes of some rows (m)."""
@@ -236,11 +256,28 @@ class PosedRows:
         """Return the joints of some rows in smplx's order (m)."""
         return self._posed(rows, PosingModel.joints)
 
+    def orientations(self, rows: Rows) -> np.ndarray:
+        """Return the orientations of ``CHALLENGE_JOINTS`` of some rows, (rows, 9, 3, 3) in camera space."""
+        own = ({name: self.parameters[name][row] for name in ("global_orient", "body_pose")} for row in rows)
+        return np.stack([challenge_orientations(parameters) for parameters in own])
+
     def _posed(self, rows: Rows, of: Callable[[PosingModel, PoseParameters], np.ndarray]) -> np.ndarray:
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for row in rows.tolist():
+            is_kid = self.kid_weights is not None and bool(np.isfinite(self.kid_weights[row]))
+            groups.setdefault((str(self.genders[row]), is_kid), []).append(row)
         points: dict[int, np.ndarray] = {}
-        for gender in sorted({str(self.genders[row]) for row in rows}):
-            own = np.array([row for row in rows if self.genders[row] == gender])
-            model = PosingModel.load(self.model_dir, self.kind, gender, self.parameters["betas"].shape[1])
-            posed = of(model, {name: value[own] for name, value in self.parameters.items()})
-            points |= dict(zip(own.tolist(), posed, strict=True))
-        return np.stack([points[int(row)] for row in rows])
+        for (gender, is_kid), own in groups.items():
+            points |= dict(zip(own, of(self._model(gender, is_kid=is_kid), self._of(own, is_kid=is_kid)), strict=True))
+        return np.stack([points[row] for row in rows.tolist()])
+
+    def _model(self, gender: str, *, is_kid: bool) -> PosingModel:
+        load = load_kid_model if is_kid else PosingModel.load
+        return load(self.model_dir, self.kind, gender, self.parameters["betas"].shape[1])
+
+    def _of(self, rows: list[int], *, is_kid: bool) -> PoseParameters:
+        """Return the parameters of some rows; the weight of a kid's template is one more of its betas."""
+        own = {name: value[rows] for name, value in self.parameters.items()}
+        if is_kid and self.kid_weights is not None:
+            own["betas"] = with_kid_weight(own["betas"], self.kid_weights[rows], own["betas"].shape[1])
+        return own

@@ -5,9 +5,12 @@ A file is a table with a row a person. Who a row is says either ``person_key``, 
 
 * ``vertices``: meshes of SMPL-X (10475), SMPL (6890) or a right MANO hand (778), metres, any place in space;
 * ``global_orient``, ``body_pose``, ``betas`` and what else SMPL-X has, axis-angle or rotation matrices; with hand poses
-  also ``flat_hand_mean``, because files of both kinds are about and look alike;
+  also ``flat_hand_mean``, because files of both kinds are about and look alike; ``kid_weight`` where somebody is a kid;
 * ``joints`` with ``joints_convention``, because 24 joints may come in any order; for FreiHAND with ``vertices`` of 778;
 * ``joints_2d``, 17 points of COCO in pixels.
+
+Beside meshes or joints, ``orientations`` (9 joints, rotation matrices in camera space) serve the measures of angles;
+those of parameters follow from the pose.
 
 AGORA's and BEDLAM's files (``<image>_personId_<k>.pkl`` in a folder or a zip) and FreiHAND's ``pred.json`` are read as
 they are. Pickles are read without running code.
@@ -53,6 +56,7 @@ class Predictions:
     bboxes_xyxy: Float[np.ndarray, "rows 4"] | None = None  # px of pictures ``width`` wide
     width: int | None = None  # of the pictures that boxes belong to; None: as stored
     mistakes: Mapping[str, Points] = field(default_factory=dict)  # what should have been said: how it would read
+    orientations: Points | None = None  # (rows, 9, 3, 3) of ``orientations.CHALLENGE_JOINTS``
 
 
 def read_predictions(path: Path, protocol: Protocol, model_dir: Path) -> Predictions:
@@ -79,9 +83,14 @@ def _of_table(path: Path, table: Mapping[str, Any], protocol: Protocol, model_di
     for name, values in keys.items():
         if len(values) != count:
             raise ProtocolError(path, f"{name} should hold {count} rows as {what}, found {len(values)}")
-    kind, points, mistakes = content_of(path, table, count, protocol, model_dir)
+    content = content_of(path, table, count, protocol, model_dir)
     return Predictions(
-        path, kind, points, count, keys.get("person_key"), keys.get("picture"), _boxes(path, table), mistakes=mistakes
+        path,
+        count=count,
+        person_keys=keys.get("person_key"),
+        pictures=keys.get("picture"),
+        bboxes_xyxy=_boxes(path, table),
+        **content._asdict(),
     )
 
 
@@ -111,12 +120,35 @@ def posed_people(
     if all("verts" in content for content in contents):
         table: dict[str, Any] = {"vertices": np.stack([np.squeeze(content["verts"]) for content in contents])}
     elif all("params" in content for content in contents):
-        names = set.intersection(*(set(content["params"]) for content in contents))
-        table = {name: np.stack([np.asarray(c["params"][name])[0] for c in contents]) for name in sorted(names)}
-        table |= {"flat_hand_mean": False, "gender": [str(c.get("gender", "neutral")) for c in contents]}
+        table = _of_params(path, contents)
     else:
         raise ProtocolError(path, "should hold verts in every file, or params in every file")
-    kind, points, mistakes = content_of(path, table, len(contents), protocol, model_dir)
+    content = content_of(path, table, len(contents), protocol, model_dir)
     return Predictions(
-        path, kind, points, len(contents), pictures=pictures, bboxes_xyxy=boxes, width=AGORA_WIDTH, mistakes=mistakes
+        path,
+        count=len(contents),
+        pictures=pictures,
+        bboxes_xyxy=boxes,
+        width=AGORA_WIDTH,
+        **content._asdict(),
     )
+
+
+def _of_params(path: Path, contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns of AGORA's files with parameters; a kid's last beta is the weight of the kid's template.
+
+    The owner's readme calls the mark of a kid ``age``, its code ``kid_flag``: either will do.
+    """
+    names = set.intersection(*(set(content["params"]) for content in contents))
+    is_kid = np.array([bool(c.get("kid_flag", False)) or c.get("age") == "kid" for c in contents])
+    table = {name: [np.asarray(c["params"][name])[0] for c in contents] for name in sorted(names)}
+    if is_kid.any() and "betas" in table:
+        betas = table["betas"]
+        table["kid_weight"] = [own[-1] if kid else np.nan for own, kid in zip(betas, is_kid, strict=True)]
+        table["betas"] = [own[:-1] if kid else own for own, kid in zip(betas, is_kid, strict=True)]
+    widths = {len(own) for own in table.get("betas", ())}
+    if len(widths) > 1:
+        problem = f"betas should be as many of every adult, and one more of every kid, found {sorted(widths)}"
+        raise ProtocolError(path, problem, "mark kids by age: kid")
+    columns: dict[str, Any] = {name: np.stack(values) for name, values in table.items()}
+    return columns | {"flat_hand_mean": False, "gender": [str(c.get("gender", "neutral")) for c in contents]}

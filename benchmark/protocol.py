@@ -7,7 +7,8 @@ mean over the answered people and marks the cell when some are missing; under ``
 missing person counts with ``max_error``. Every result holds both means.
 
 Each habit of a published evaluation is a field of its own, so that two protocols that differ in one habit differ in
-one line. A protocol may be there before the converter of its data set.
+one line. A protocol may be there before the converter of its data set. The split is one of the data set's card, unless
+the ground truth is hidden: nobody can convert what only the owner has labels of, so the card does not name that split.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,10 @@ _ID = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 GroundTruth = Literal["vertices", "parameters", "joints", "hand", "keypoints_2d", "template", "hidden"]
 SubmissionFormat = Literal["agora", "bedlam", "freihand", "shapy", "pw3d_challenge"]
 Part = Literal["body", "left_hand", "right_hand", "face"]
+
+
+# Of a missing person, where it is no length.
+_COSTS = {"angle": 180.0, "motion": float("nan")}
 
 
 class _Model(BaseModel):
@@ -108,9 +113,14 @@ class MaxError(_Model):
     face: PositiveFloat
 
     def of(self, measure: Measure) -> float:
-        """Return the cost of a missing person in a measure; where more is better it is the worst value, zero."""
+        """Return the cost of a missing person in a measure; where more is better it is the worst value, zero.
+
+        The worst angle is 180 degrees; nobody can say what the motion of nobody costs (NaN).
+        """
         if not measure.lower_is_better:
             return 0.0
+        if measure.family in _COSTS:
+            return _COSTS[measure.family]
         return getattr(self, "hands" if measure.part.endswith("hand") else measure.part)
 
 
@@ -165,6 +175,11 @@ class Protocol(_Model):
         posed = self.ground_truth in ("parameters", "hand")
         if self.ground_truth != "hidden" and posed == (self.body_model.gendering == "none"):
             raise ValueError("gendering is none exactly when the ground truth is not posed, as vertices are not")
+        families = {get_measure(name).family for name in self.measures}
+        if "motion" in families and self.stride != 1:
+            raise ValueError(f"measures of motion need every picture, found stride {self.stride}")
+        if "angle" in families and self.ground_truth != "parameters":
+            raise ValueError(f"measures of angles need a posed truth (parameters), found {self.ground_truth}")
         if self.ground_truth == "hidden" and self.submission is None:
             raise ValueError("a hidden ground truth needs a submission format, because the owner scores it")
         return self

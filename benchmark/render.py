@@ -4,6 +4,7 @@ The best number of a column is bold and the second underlined where the form can
 and are explained below the table; the CSV has them in columns of their own and its numbers at full precision.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ SIGNS = {"t": "\N{BLACK CIRCLE}", "f": "\N{BLACK UP-POINTING TRIANGLE}", "b": "\
 LATEX_SIGNS = {"t": r"\bullet", "f": r"\triangle", "b": r"\diamond", "m": r"\dagger"}
 _LATEX_WORDS = {"~": r"\textasciitilde{}", "^": r"\^{}", "\\": r"\textbackslash{}"}
 _LATEX_SPECIAL = str.maketrans({sign: "\\" + sign for sign in "&%$#_{}"} | _LATEX_WORDS)
+_NUMBER = re.compile(rf"$|{HOLE}|(\*\*|<u>)?[-+]?\d")
 _ARROWS = {True: "\N{DOWNWARDS ARROW}", False: "\N{UPWARDS ARROW}"}
 
 Decorate = Callable[[str, int, str], str]  # number, rank, mark letters
@@ -67,16 +69,17 @@ def to_latex(matrix: Matrix, decimals: int = 1, names: Mapping[str, str] | None 
 
 
 def frame_to_text(table: pd.DataFrame) -> str:
-    """Return a table of strings with its columns aligned and a rule below the header."""
+    """Return a table of strings with a rule below the header: numbers stand right, words left."""
+    is_left = _hold_words(table)
     rows = [list(map(str, table.columns)), *([str(cell) for cell in row] for row in table.to_numpy())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
-    lines = ["  ".join(_justify(row, widths)).rstrip() for row in rows]
+    lines = ["  ".join(_justify(row, widths, is_left)).rstrip() for row in rows]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
 def frame_to_markdown(table: pd.DataFrame) -> str:
-    """Return a table of strings as a Markdown table, first column left, the others right."""
-    rule = ["---", *["---:"] * (len(table.columns) - 1)]
+    """Return a table of strings as a Markdown table: numbers stand right, words left."""
+    rule = ["---" if is_left else "---:" for is_left in _hold_words(table)]
     rows = [list(map(str, table.columns)), rule, *([str(cell) for cell in row] for row in table.to_numpy())]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
 
@@ -160,6 +163,12 @@ def _legend(matrix: Matrix, signs: Mapping[str, str]) -> list[str]:
     return [f"{signs[letter]} {meaning}" for letter, meaning in MARKS.items() if letter in used]
 
 
-def _justify(row: list[str], widths: list[int]) -> list[str]:
-    first, *rest = row
-    return [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
+def _justify(row: list[str], widths: list[int], is_left: list[bool]) -> list[str]:
+    own = zip(row, widths, is_left, strict=True)
+    return [cell.ljust(width) if to_left else cell.rjust(width) for cell, width, to_left in own]
+
+
+def _hold_words(table: pd.DataFrame) -> list[bool]:
+    """Return which columns hold words: the first, and those with a cell that begins like no number and no hole."""
+    cells = ([str(cell) for cell in table.iloc[:, column]] for column in range(table.shape[1]))
+    return [number == 0 or not all(_NUMBER.match(cell) for cell in own) for number, own in enumerate(cells)]

@@ -1,8 +1,9 @@
 """Result files: one JSON and one Parquet per model, revision and protocol.
 
 ``RESULTS/<model>/<revision>/<protocol>.json`` holds counts, aggregates and where they come from; the Parquet beside it
-holds one row per asked person, so that every aggregate can be computed again. The Parquet is written first and the JSON
-last, each under another name and then renamed: a JSON that is there is complete.
+holds one row per asked person, so that every aggregate can be computed again, and another the predictions themselves
+where they were kept (``kept``). Both are written before the JSON, each under another name and then renamed: a JSON that
+is there is complete.
 """
 
 import os
@@ -19,26 +20,34 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..errors import ProtocolError
 from .aggregate import Aggregate, aggregate
+from .kept import Keeper, KeptPredictions, predictions_path
 from .measures import first_problem, measures
 from .protocol import Protocol
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"  # a folder's name
 
 
-class RunFacts(BaseModel):
+class ModelFacts(BaseModel):
     """What the person who runs a benchmark knows about the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str = Field(pattern=_NAME)
     revision: str = Field(pattern=_NAME)
-    shard_fingerprint: str
     trained_on: tuple[str, ...] = ()  # dataset ids
     finetuned_on: tuple[str, ...] = ()
     network_parameters: int | None = None  # of the whole network
     training_people: int | None = None  # different people of the training set
+    study: str | None = None  # the study that the model belongs to
+    training: str | None = None  # fingerprint of the checkpoint, or of the run behind it
     command: str | None = None
     notes: tuple[str, ...] = ()
+
+
+class RunFacts(ModelFacts):
+    """A model, and the data that it was scored on."""
+
+    shard_fingerprint: str
 
 
 class Result(RunFacts):
@@ -59,6 +68,7 @@ class Result(RunFacts):
     missing: int
     measures: dict[str, Aggregate]
     summary: dict[str, float | None] = {}  # of everybody together, where a protocol matches whole pictures
+    predictions: KeptPredictions | None = None  # None: they were not kept
 
     @model_validator(mode="after")
     def _counts_agree(self) -> "Result":
@@ -109,17 +119,20 @@ def result_path(directory: Path, model: str, revision: str, protocol: str) -> Pa
     return directory / model / revision / f"{protocol}.json"
 
 
-def write_result(result: Result, people: pd.DataFrame, directory: Path) -> Path:
-    """Write both files, each by a rename, and return the path of the JSON."""
+def write_result(result: Result, people: pd.DataFrame, directory: Path, keeper: Keeper | None = None) -> Path:
+    """Write the files, each by a rename, and return the path of the JSON; a keeper brings predictions of ``path``."""
     path = result_path(directory, result.model, result.revision, result.protocol)
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(people) != result.asked:
         raise ProtocolError(path, f"the table should hold {result.asked} people, found {len(people)}")
+    kept = None if keeper is None else keeper.publish()
     hidden = path.with_name(f".{path.stem}.{os.getpid()}")
     people.to_parquet(hidden, index=False)
     hidden.replace(path.with_suffix(".parquet"))
-    hidden.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    hidden.write_text(result.model_copy(update={"predictions": kept}).model_dump_json(indent=2) + "\n", "utf-8")
     hidden.replace(path)
+    if kept is None:  # those of an earlier run of the benchmark belong to nothing now
+        predictions_path(path).unlink(missing_ok=True)
     return path
 
 
@@ -151,11 +164,12 @@ def result_files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob("*/*/*.json") if not path.name.startswith("."))
 
 
+_NOT_IN_ROWS = ("measures", "summary", "primary", "trained_on", "finetuned_on", "notes", "predictions")
 _COLUMNS = (
     *("model", "revision", "protocol", "protocol_version", "dataset", "split", "measure", "is_primary"),
     *("mean", "penalised_mean", "median", "ci_low", "ci_high", "people", "expected"),
     *("asked", "answered", "missing", "coverage", "missing_rule", "box_source", "is_trained_on", "is_finetuned_on"),
-    *("network_parameters", "training_people"),
+    *("network_parameters", "training_people", "study", "training"),
     *("shard_fingerprint", "ehps_version", "date", "hardware", "command", "path"),
 )
 
@@ -168,7 +182,7 @@ def load_results(directory: Path) -> pd.DataFrame:
 
 def _rows(result: Result, path: Path) -> list[dict]:
     """Return the rows of one result."""
-    facts = result.model_dump(exclude={"measures", "summary", "primary", "trained_on", "finetuned_on", "notes"})
+    facts = result.model_dump(exclude={*_NOT_IN_ROWS})
     facts |= {
         "coverage": result.coverage,
         "is_trained_on": result.dataset in result.trained_on,

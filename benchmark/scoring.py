@@ -4,6 +4,7 @@ Nobody is skipped: a person without a prediction becomes a row with ``answered``
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -15,6 +16,8 @@ from .comparison import SIDES, Comparison, inside_picture
 from .interface import BenchmarkPerson, Pose, Predict, Predicted
 from .measures import Measure
 from .metrics import LABELLED_PARTS, Geometry, MeshSide, measure_people, measure_points
+from .motion import Tracks
+from .orientations import measure_orientations
 from .protocol import Protocol
 from .single import measure_alone
 from .truth import recorded_meshes
@@ -54,15 +57,19 @@ def score_points(
     Measures whose points the predictions do not have are NaN for everyone.
     """
     seen: set[str] = set()
-    tables = []
+    tables, tracks = [], Tracks(comparison.measurable(protocol.measure_objects))
     for batch in _batches(people, batch_size):
         _require_new(batch, seen)
         predictions = predict(batch)
         if len(predictions) != len(batch):
             raise ValueError(f"the model was asked for {len(batch)} people and gave {len(predictions)} answers")
-        tables.append(_score_batch(batch, predictions, protocol, comparison))
+        tables.append(_score_batch(batch, predictions, protocol, comparison, tracks))
     columns = ["person_key", "sequence", "answered", *LABEL_COLUMNS, "box_height", *protocol.measures]
-    return pd.concat(tables, ignore_index=True).loc[:, columns] if tables else pd.DataFrame(columns=columns)
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(tables, ignore_index=True)
+    moving = tracks.values().reindex(table["person_key"])
+    return table.assign(**{name: moving[name].to_numpy() for name in moving}).loc[:, columns]
 
 
 def _score_batch(
@@ -70,8 +77,9 @@ def _score_batch(
     predictions: Sequence[Predicted | None],
     protocol: Protocol,
     comparison: Comparison,
+    tracks: Tracks,
 ) -> pd.DataFrame:
-    """Return the rows of one batch."""
+    """Return the rows of one batch; what is measured over time is left to the tracks."""
     answered = np.array([prediction is not None for prediction in predictions])
     rows = {
         "person_key": [person.person_key for person in batch],
@@ -86,53 +94,64 @@ def _score_batch(
         truth = comparison.truth(people)
         given = [prediction for prediction in predictions if prediction is not None]
         points = _predicted_points(people, given, comparison.num_points or truth.shape[1], truth.shape[2])
-        for name, values in _measured(people, points, truth, protocol, comparison):
+        if comparison.convert is not None:
+            points = comparison.convert(points)
+        of_batch = _Batch(people, given, points, truth, protocol, comparison)
+        if tracks.are_wanted:
+            tracks.add(people, of_batch.sides)
+        for name, values in of_batch.measured().items():
             rows[name][answered] = values
     return pd.DataFrame(rows)
 
 
-def _measured(
-    people: Sequence[BenchmarkPerson],
-    predicted: Float[np.ndarray, "people points space"],
-    truth: Float[np.ndarray, "people true_points space"],
-    protocol: Protocol,
-    comparison: Comparison,
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, values) of every measure that the predictions have points for."""
-    if comparison.convert is not None:
-        predicted = comparison.convert(predicted)
-    measures = comparison.measurable(protocol.measure_objects)
-    for measure in measures:
-        if not measure.is_of_points:
-            yield measure.name, measure_alone(measure, predicted, truth, people, protocol)
-    if compared := [measure for measure in measures if measure.is_of_points]:
-        yield from _compared(people, predicted, truth, protocol, comparison, compared).items()
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """People who were answered, with predicted and true points."""
 
+    people: Sequence[BenchmarkPerson]
+    predictions: Sequence[Predicted]
+    predicted: Float[np.ndarray, "people points space"]
+    truth: Float[np.ndarray, "people true_points space"]
+    protocol: Protocol
+    comparison: Comparison
 
-def _compared(
-    people: Sequence[BenchmarkPerson],
-    predicted: Float[np.ndarray, "people points 3"],
-    truth: Float[np.ndarray, "people true_points 3"],
-    protocol: Protocol,
-    comparison: Comparison,
-    measures: Sequence[Measure],
-) -> dict[str, np.ndarray]:
-    """Return the measures that align points with points; whole meshes go through the quicker way."""
-    labelled = {part: np.array([getattr(p, f"has_{part}") for p in people]) for part in LABELLED_PARTS}
-    names = [person.person_key for person in people]
-    if _is_plain(protocol):
-        return measure_people(
-            predicted,
-            truth,
-            comparison.predicted,
-            measures,
-            true_geometry=comparison.true,
-            labelled=labelled,
-            names=names,
-        )
-    sides = MeshSide(predicted, comparison.predicted), MeshSide(truth, comparison.true)
-    counted = _counted(protocol, measures, sides[1], people)
-    return measure_points(*sides, measures, labelled=labelled, counted=counted, names=names)
+    @property
+    def sides(self) -> tuple[MeshSide, MeshSide]:
+        """Return both sides as points and roots of parts."""
+        return MeshSide(self.predicted, self.comparison.predicted), MeshSide(self.truth, self.comparison.true)
+
+    def measured(self) -> dict[str, np.ndarray]:
+        """Return the values of every measure of single people that the predictions have points for."""
+        measures = self.comparison.measurable(self.protocol.measure_objects)
+        out: dict[str, np.ndarray] = {}
+        if compared := [measure for measure in measures if measure.is_of_points]:
+            out |= self._compared(compared)
+        if turned := [measure for measure in measures if measure.family == "angle"]:
+            out |= measure_orientations(turned, self.predictions, self.people, self.sides)
+        for measure in measures:
+            if not (measure.is_of_points or measure.family in ("angle", "motion")):
+                sides = self.predicted, self.truth
+                out[measure.name] = measure_alone(measure, *sides, self.people, self.protocol, self.comparison.girths)
+        return out
+
+    def _compared(self, measures: Sequence[Measure]) -> dict[str, np.ndarray]:
+        """Return the measures that align points with points; whole meshes go through the quicker way."""
+        people = self.people
+        labelled = {part: np.array([getattr(p, f"has_{part}") for p in people]) for part in LABELLED_PARTS}
+        names = [person.person_key for person in people]
+        if _is_plain(self.protocol):
+            return measure_people(
+                self.predicted,
+                self.truth,
+                self.comparison.predicted,
+                measures,
+                true_geometry=self.comparison.true,
+                labelled=labelled,
+                names=names,
+            )
+        sides = self.sides
+        counted = _counted(self.protocol, measures, sides[1], people)
+        return measure_points(*sides, measures, labelled=labelled, counted=counted, names=names)
 
 
 def _is_plain(protocol: Protocol) -> bool:

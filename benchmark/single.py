@@ -8,6 +8,7 @@ from jaxtyping import Float
 from ..errors import ProtocolError
 from . import shape
 from .curves import box_sizes, keypoints_pck
+from .girths import GIRTHS, Girths
 from .interface import BenchmarkPerson
 from .measures import Measure
 from .protocol import PROTOCOL_DIR, Protocol
@@ -19,6 +20,7 @@ def measure_alone(
     truth: Float[np.ndarray, "people points space"],
     people: Sequence[BenchmarkPerson],
     protocol: Protocol,
+    girths: Girths | None = None,
 ) -> Float[np.ndarray, " people"]:
     """Return a measure of each person that no part, root or alignment of the geometry takes part in."""
     if measure.family == "keypoints_2d":
@@ -27,6 +29,9 @@ def measure_alone(
         return keypoints_pck(predicted.astype(np.float64), truth, sizes, measure.threshold)
     if measure.name in _OF_SHAPES:
         return _OF_SHAPES[measure.name](predicted.astype(np.float64), truth.astype(np.float64))
+    if girths is not None and measure.name in GIRTHS:
+        found, wanted = (girths.of(measure.name, meshes.astype(np.float64)) for meshes in (predicted, truth))
+        return np.abs(found - wanted)
     problem = f"names {measure.name}, which needs more than points of single people"
     raise ProtocolError(PROTOCOL_DIR / f"{protocol.id}.yaml", problem, "leave it out of the measures")
 

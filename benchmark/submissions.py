@@ -109,16 +109,19 @@ def _bodies(path: Path, table: Table, *, with_params: bool) -> list[dict[str, An
         side = name.split("_")[0]
         is_absolute_hand = is_flat and name.endswith("hand_pose")
         params[name] = values - HAND_MEANS[side].reshape(-1).astype(np.float32) if is_absolute_hand else values
-    return [
-        {
-            "params": {name: values[row : row + 1] for name, values in params.items()},
-            "gender": "neutral",
-            "age": "adult",
-            "num_betas": 10,
-            "pose2rot": True,
-        }
-        for row in range(people)
-    ]
+    weights = np.asarray(table.get("kid_weight", np.full(people, np.nan)), np.float32).reshape(people)
+    return [_body({name: own[row : row + 1] for name, own in params.items()}, weights[row]) for row in range(people)]
+
+
+def _body(params: Mapping[str, np.ndarray], kid_weight: np.float32) -> dict[str, Any]:
+    """Return the parameters of one person as AGORA's files have them: a kid's template weight is one more beta."""
+    is_kid = bool(np.isfinite(kid_weight))
+    betas = {"betas": np.append(params["betas"], [[kid_weight]], axis=1)} if is_kid else {}
+    # The owner's readme calls the mark of a kid age, its code kid_flag.
+    mark = {"kid_flag": True} if is_kid else {}
+    age = "kid" if is_kid else "adult"
+    own = {**params, **betas}
+    return {"params": own, "gender": "neutral", "age": age, "num_betas": 10, "pose2rot": True, **mark}
 
 
 def _write_freihand(path: Path, table: Table) -> bytes:

@@ -134,21 +134,6 @@ def reproduction_gap(
     return both.loc[:, [*order, "paper", "table", "source"]]
 
 
-def scaling_table(results: pd.DataFrame, column: Column) -> pd.DataFrame:
-    """Return one measure by size of the network (rows, parameters) and by people trained on (columns), best of each.
-
-    Rows of results that do not tell both sizes are left out; NaN where nothing was measured.
-    """
-    protocol, measure = column
-    current = newest_versions(results)
-    chosen = current.loc[(current["protocol"] == protocol) & (current["measure"] == measure)]
-    told = chosen.dropna(subset=["network_parameters", "training_people", "mean"])
-    best = "min" if lower_is_better(measure) else "max"
-    keys = ["network_parameters", "training_people"]
-    numbers = told.assign(mean=told["mean"].astype(float)).groupby(keys)["mean"].agg(best)
-    return numbers.unstack().rename_axis(index="parameters", columns="people")
-
-
 def _empty(rows: Sequence[str], columns: Sequence[Column]) -> Matrix:
     """Return a matrix of holes."""
     index = pd.Index(rows, name="model", dtype=object)

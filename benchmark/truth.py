@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..body import posing
 from ..body.joints import finger_chain
 from ..body.keypoints import convention, convert_keypoints
+from ..body.kids import load_kid_model, with_kid_weight
 from ..body.posing import PosingModel
 from ..errors import RecordError
 from .geometry import HAND_CLOUD
@@ -38,12 +39,14 @@ def posed_meshes(model_dir: Path, protocol: Protocol) -> Pose:
     body = protocol.body_model
 
     def pose(people: Sequence[BenchmarkPerson]) -> np.ndarray:
-        genders = [_gender(person, protocol) for person in people]
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for row, person in enumerate(people):
+            groups.setdefault((_gender(person, protocol), person.kid_weight is not None), []).append(row)
         meshes: dict[int, np.ndarray] = {}
-        for gender in sorted(set(genders)):
-            rows = [row for row, own in enumerate(genders) if own == gender]
-            model = PosingModel.load(model_dir, body.kind, gender, body.num_betas)
-            posed = model.vertices(stack_parameters([people[row] for row in rows]))
+        for (gender, is_kid), rows in groups.items():
+            some = [people[row] for row in rows]
+            load = load_kid_model if is_kid else PosingModel.load
+            posed = load(model_dir, body.kind, gender, body.num_betas).vertices(_parameters(some, protocol))
             meshes |= dict(zip(rows, posed, strict=True))
         return np.stack([meshes[row] for row in range(len(people))])
 
@@ -57,6 +60,15 @@ def stack_parameters(people: Sequence[BenchmarkPerson]) -> dict[str, np.ndarray]
         if absent:
             raise RecordError(person.person_key, ", ".join(absent), "given, because the truth is posed", "none")
     return posing.stack_parameters([person.parameters or {} for person in people])
+
+
+def _parameters(people: Sequence[BenchmarkPerson], protocol: Protocol) -> dict[str, np.ndarray]:
+    """Return the parameters of people who share a model; the weight of a kid's template is one more of its betas."""
+    stacked = stack_parameters(people)
+    if people[0].kid_weight is not None:
+        weights = np.array([person.kid_weight for person in people], np.float64)
+        stacked["betas"] = with_kid_weight(stacked["betas"], weights, protocol.body_model.num_betas)
+    return stacked
 
 
 def _gender(person: BenchmarkPerson, protocol: Protocol) -> str:

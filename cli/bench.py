@@ -5,16 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import CatalogOption
+from .options import CatalogOption, PredictionsOption
 from .output import note, progress
 from .table import Form, matrix_text
-
-_NOT_SCORED = {
-    "matching": "it asks for everyone in a picture, without boxes (ehps score)",
-    "hidden": "its truth lies on the owner's server (ehps submit)",
-    "keypoints_2d": "it compares points in the picture (ehps score)",
-    "template": "it compares shapes without a pose (ehps score)",
-}
 
 
 def run_benchmark(
@@ -25,49 +18,43 @@ def run_benchmark(
         list[str] | None, typer.Option("--protocol", "-p", help="ehf, ... (ehps protocol list); all when absent.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda; auto takes the GPU if there is one.")] = "auto",
+    predictions: PredictionsOption = True,
 ) -> None:
-    """Score a model: per-person errors as Parquet, aggregates with intervals as JSON, and the matrix.
+    """Score a model: per-person errors and predictions as Parquet, aggregates with intervals as JSON, and the matrix.
 
     Example: ehps bench RUN --protocol ehf --catalog DATA --out RESULTS
     """
     from ..benchmark.protocol import protocols
+    from ..errors import BodyModelError
     from ..training.predictor import load_predictor
 
     predictor = load_predictor(model, device=device)
     for name in protocol or sorted(protocols()):
-        score_model(predictor, name, catalog, out)
+        command = f"ehps bench {model} --protocol {name} --catalog {catalog} --out {out}"
+        try:
+            score_model(predictor, name, catalog, out, keeps_predictions=predictions, command=command)
+        except BodyModelError as error:  # a file that only this protocol needs
+            if len(protocol or ()) == 1:
+                raise
+            note(f"{name}: {error}; not scored")
     typer.echo(matrix_text(out, None, Form.text), nl=False)
 
 
-def score_model(predictor: Any, protocol_name: str, catalog: Path, out: Path) -> Path | None:
-    """Score a predictor under one protocol and return the result's file; None when nobody of it is converted."""
-    from ..benchmark.comparison import compare
-    from ..benchmark.people import benchmark_people, shard_fingerprint
+def score_model(
+    predictor: Any, protocol_name: str, catalog: Path, out: Path, *, keeps_predictions: bool = True, **facts: Any
+) -> Path | None:
+    """Score a predictor under one protocol and return the result's file; None when nobody of it is converted.
+
+    ``facts`` are fields of ``benchmark.results.ModelFacts`` that the predictor does not know of itself.
+    """
     from ..benchmark.protocol import load_protocol
-    from ..benchmark.results import RunFacts, make_result, write_result
-    from ..benchmark.scoring import score_points
+    from ..benchmark.run import not_scored, run_protocol
     from ..body.models import require_model_dir
-    from ..shards.reader import iter_shards
 
-    protocol, models = load_protocol(protocol_name), require_model_dir()
-    why = _NOT_SCORED.get(protocol.ground_truth) or (_NOT_SCORED["matching"] if protocol.matching else None)
-    if why is not None:
-        note(f"{protocol.id}: {why}; not scored")
+    chosen = load_protocol(protocol_name)
+    if why := not_scored(chosen, catalog):
+        note(f"{chosen.id}: {why}; not scored")
         return None
-    if not list(iter_shards(catalog, protocol.dataset, protocol.split)):
-        note(f"{protocol.id}: nobody of {protocol.dataset} {protocol.split} in {catalog}; not scored")
-        return None
-    with progress(f"{predictor.name} on {protocol.id}") as advance:
-
-        def predict(batch: Any) -> Any:
-            advance(len(batch))
-            return predictor(batch)
-
-        people = score_points(predict, benchmark_people(catalog, protocol), protocol, compare(protocol, models))
-    facts = RunFacts(
-        model=predictor.name,
-        revision=predictor.revision,
-        shard_fingerprint=shard_fingerprint(catalog, protocol),
-        trained_on=tuple(predictor.trained_on),
-    )
-    return write_result(make_result(people, protocol, facts), people, out)
+    with progress(f"{predictor.name} on {chosen.id}") as advance:
+        places = catalog, require_model_dir(), out
+        return run_protocol(predictor, chosen, *places, keeps_predictions=keeps_predictions, advance=advance, **facts)

@@ -19,6 +19,9 @@ RawOption = Annotated[Path, typer.Option("--raw", help="Folder of the owner's fi
 SplitOption = Annotated[str | None, typer.Option("--split", help="train, val or test; all of the card when not given.")]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
 ThreadsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Threads.")]
+PredictionsOption = Annotated[
+    bool, typer.Option("--predictions/--no-predictions", help="Keep predicted SMPL-X parameters beside the errors.")
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first people of each unit.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the converter.")]
 

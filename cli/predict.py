@@ -68,6 +68,8 @@ def predict_pictures(
     form = meshes.value if meshes else None
     with PredictionFolder(out, faces, meshes=form, overlays=overlays, threads=threads) as folder:
         predictor = load_predictor(checkpoint, device, num_heads=heads)
+        if predictor.unused:
+            note(f"not used of {checkpoint.name}: {', '.join(predictor.unused)}")
         settings = {"rule": rule, "padding": padding}
         for source in sources:
             _predict_source(predictor, source, find, folder, threads, settings)

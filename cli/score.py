@@ -21,37 +21,46 @@ def score_file(
     trained_on: Annotated[list[str] | None, typer.Option(help=_SETS.format("trained on"))] = None,
     finetuned_on: Annotated[list[str] | None, typer.Option(help=_SETS.format("fine-tuned on"))] = None,
     as_is: Annotated[bool, typer.Option("--as-is", help="Score a file that looks mistaken, too.")] = False,
+    no_predictions: Annotated[
+        bool, typer.Option("--no-predictions", help="Keep errors only, without the SMPL-X parameters of the file.")
+    ] = False,
 ) -> None:
     """Score anybody's predictions under a protocol: per-person errors as Parquet, aggregates as JSON.
 
     Example: ehps score --predictions pred.npz --protocol ehf --catalog DATA --model mine --out RESULTS
     """
+    from contextlib import nullcontext
+
     from ..benchmark.foreign import score_predictions
+    from ..benchmark.kept import Keeper
     from ..benchmark.official_agora import score_agora
     from ..benchmark.people import shard_fingerprint
     from ..benchmark.prediction_files import predictions_digest
     from ..benchmark.protocol import load_protocol
-    from ..benchmark.results import RunFacts, make_result, write_result
+    from ..benchmark.results import RunFacts, make_result, result_path, write_result
     from ..body.models import require_model_dir
 
     chosen = load_protocol(protocol)
     _require_converter(chosen.id, chosen.dataset)
-    if chosen.matching is not None and chosen.ground_truth != "hidden":
-        scored = score_agora(predictions, chosen, catalog, require_model_dir(), as_is=as_is)
-        summary = scored.summary
-    else:
-        scored = score_predictions(predictions, chosen, catalog, require_model_dir(), as_is=as_is)
-        summary = {}
-    facts = RunFacts(
-        model=model,
-        revision=f"file-{predictions_digest(predictions)[:12]}",
-        shard_fingerprint=shard_fingerprint(catalog, chosen),
-        trained_on=tuple(trained_on or ()),
-        finetuned_on=tuple(finetuned_on or ()),
-        command=f"ehps score --predictions {predictions.name} --protocol {chosen.id}",
-        notes=scored.notes,
-    )
-    write_result(make_result(scored.people, chosen, facts, summary=summary), scored.people, out)
+    digest = predictions_digest(predictions)[:12]
+    path = result_path(out, model, f"file-{digest}", chosen.id)
+    with nullcontext() if no_predictions else Keeper(path, f"{predictions.name} {digest}") as keeper:
+        if chosen.matching is not None and chosen.ground_truth != "hidden":
+            scored = score_agora(predictions, chosen, catalog, require_model_dir(), as_is=as_is)
+            summary = scored.summary
+        else:
+            scored = score_predictions(predictions, chosen, catalog, require_model_dir(), as_is=as_is, keeper=keeper)
+            summary = {}
+        facts = RunFacts(
+            model=model,
+            revision=f"file-{digest}",
+            shard_fingerprint=shard_fingerprint(catalog, chosen),
+            trained_on=tuple(trained_on or ()),
+            finetuned_on=tuple(finetuned_on or ()),
+            command=f"ehps score --predictions {predictions.name} --protocol {chosen.id}",
+            notes=scored.notes,
+        )
+        write_result(make_result(scored.people, chosen, facts, summary=summary), scored.people, out, keeper)
     for line in (*scored.notes, *(f"{name} {value}" for name, value in summary.items())):
         note(line)
     typer.echo(matrix_text(out, None, Form.text), nl=False)

@@ -30,7 +30,8 @@ def slice_result(
 
     joined = sliced_people(result, catalog, by, measure or ())
     if worst:
-        rows = worst_people(joined, worst).rename(columns={"slice": by}).to_dict("records")
+        listed = worst_people(joined, worst).rename(columns={"slice": by}).astype(object)
+        rows = listed.where(listed.notna(), None).to_dict("records")
     else:
         rows = [one.model_dump() for one in slice_errors(joined, bins=bins, edges=_numbers(edges))]
     emit_json(rows) if as_json else emit_table(rows, title=None if worst else f"by {by}")

@@ -105,12 +105,17 @@ def built_matrix(results: Path, measures: list[str] | None) -> Any:
 
 def scaling_text(results: Path, protocol: str, measure: str | None, form: Form) -> str:
     """Return one measure of a protocol by the network's size and the people trained on."""
-    from ..benchmark import render, tables
-    from ..benchmark.protocol import load_protocol
-    from ..benchmark.results import load_results
+    from ..benchmark import render, scaling, tables
+    from ..benchmark.measures import get_measure
+    from ..benchmark.protocol import load_protocol, protocols
+    from ..benchmark.results import read_result, result_files
 
     own = load_protocol(protocol)
-    table = tables.scaling_table(load_results(results), (own.id, measure or own.primary))
+    name = measure or own.primary
+    if (unit := get_measure(name).unit) != "mm":
+        return f"scaling is told of measures in mm; {name} has {f'the unit {unit}' if unit else 'none'}\n"
+    points = scaling.measured_points([read_result(path) for path in result_files(results)], protocols())
+    table = scaling.scaling_table(points, scaling.curve_name(own.id, name, protocols()))
     if table.empty:
         return f"no results of {own.id} in {results} tell both the network's size and the people trained on\n"
     if form is Form.csv:
@@ -119,4 +124,4 @@ def scaling_text(results: Path, protocol: str, measure: str | None, form: Form) 
     shown.columns = [f"{int(people):,} people" for people in table.columns]
     shown.insert(0, "parameters", [f"{int(size):,}" for size in table.index])
     printer = render.frame_to_markdown if form is Form.markdown else render.frame_to_text
-    return f"{own.display_name} {measure or own.primary}\n{printer(shown)}\n"
+    return f"{own.display_name} {name}\n{printer(shown)}\n"

@@ -35,5 +35,5 @@ def train_recipe(
     chosen = get_recipe(recipe, overrides)
     if checkpoint is not None:
         chosen = started_from(chosen, checkpoint)
-    train(chosen, out, local_catalog(data), device=device, report=lambda status: note(str(status)))
+    train(chosen, out, local_catalog(data), device=device, report=lambda status: note(str(status)), note=note)
     note(f"score it: ehps bench {out} --protocol ehf --catalog {data} --out results")

@@ -19,16 +19,25 @@ import pyarrow as pa
 
 from ..errors import QueryError, ShardError
 from .catalog_build import build_catalog
-from .catalog_files import CATALOG
+from .catalog_files import CATALOG, Partition
 from .catalog_schema import OUTSIDE, TABLES, VIEWS, People, file_views, literal, outside_table, pattern_of
 from .tree import list_shards, shards_fingerprint
 
-__all__ = ["CATALOG", "build_catalog", "explain", "fingerprint", "open_catalog", "query", "query_arrow"]
+__all__ = [
+    "CATALOG",
+    "build_catalog",
+    "explain",
+    "fingerprint",
+    "open_catalog",
+    "partitions_of",
+    "query",
+    "query_arrow",
+]
 
 Answer = TypeVar("Answer")
 _ALIAS = "ehps"
 _SELECT, _MULTI = duckdb.StatementType.SELECT, duckdb.StatementType.MULTI
-_NO_POSES = "the poses are read from the sidecars, which are not beside this copy of the catalog"
+_NO_POSES = "the poses are read from the sidecars, which are not beside this copy of the catalog, or not all of them"
 # What a PIVOT may be part of.
 _QUESTION = re.compile(r"\s*(PIVOT|FROM|SELECT|WITH)\b", re.IGNORECASE)
 
@@ -62,16 +71,18 @@ def open_catalog(out: Path, tables: Mapping[str, pa.Table] | None = None) -> duc
 
 def _define(connection: duckdb.DuckDBPyConnection, root: Path, tables: dict[str, pa.Table]) -> None:
     """Create the views, and the tables that the caller brings."""
-    listed = f"SELECT folder, people, more_measures <> '[]' FROM {_ALIAS}.partitions ORDER BY rowid"
-    partitions = [People(root / folder, *rest) for folder, *rest in connection.execute(listed).fetchall()]
+    partitions = [People(p.folder, p.people, p.has_more_measures) for p in partitions_of(connection, root)]
     listed = f"SELECT path, people FROM {_ALIAS}.shards ORDER BY rowid"
     shards = connection.execute(listed).fetchall()
     sidecars = [(f"{root}/{path.removesuffix('.tar')}.parquet", people) for path, people in shards]
     for name in TABLES:
         connection.execute(f"CREATE VIEW {name} AS FROM {_ALIAS}.{name}")
-    views = file_views(partitions, sidecars if _are_there(sidecars) else []) | VIEWS
-    if not _are_there(sidecars):
-        views["poses"] += f" OR error({literal(_NO_POSES)})"
+    views = file_views(partitions, sidecars) | VIEWS
+    try:
+        connection.execute(f"CREATE VIEW poses AS {views.pop('poses')}")
+    except duckdb.IOException:  # a unit was taken away since, or this is a copy of the catalog alone
+        no_poses = f"{file_views(partitions, [])['poses']} OR error({literal(_NO_POSES)})"
+        connection.execute(f"CREATE VIEW poses AS {no_poses}")
     for name, sql in views.items():
         connection.execute(f"CREATE VIEW {name} AS {sql}")
     for name in OUTSIDE:
@@ -80,9 +91,11 @@ def _define(connection: duckdb.DuckDBPyConnection, root: Path, tables: dict[str,
         connection.unregister("brought")
 
 
-def _are_there(sidecars: Sequence[tuple[str, int]]) -> bool:
-    """Return whether the sidecars lie beside the catalog, which may have been copied without them."""
-    return not sidecars or Path(sidecars[0][0]).exists()
+def partitions_of(connection: duckdb.DuckDBPyConnection, out: Path) -> list[Partition]:
+    """Return the partitions that a connection of ``open_catalog`` reads, in their order."""
+    listed = "SELECT dataset, split, folder, fingerprint, people, frames, more_measures <> '[]'"
+    rows = connection.execute(f"{listed} FROM {_ALIAS}.partitions ORDER BY rowid").fetchall()
+    return [Partition(dataset, split, out / folder, *rest) for dataset, split, folder, *rest in rows]
 
 
 def query(

@@ -274,10 +274,17 @@ class PeopleIndex:
         shards = origin(catalog) if shards is None else shards
         state = read_state(catalog)
         if state is not None and (shards is not None or state.stamp == unit_stamp(catalog)):
-            return cls(catalog, [_Piece(_MappedPart(p), 0, p.people) for p in state.partitions], shards)
+            return cls.of_partitions(catalog, state.partitions, shards)
         if shards is not None:
             raise ShardError(catalog, "there is no catalog of this version of ehps here", "run ehps catalog first")
         return cls.from_places(catalog, list_shards(catalog))
+
+    @classmethod
+    def of_partitions(
+        cls, out: Path, partitions: Iterable[Partition], shards: Path | str | None = None
+    ) -> "PeopleIndex":
+        """Return the index of partitions of a catalog, whatever its list says of them by now."""
+        return cls(out, [_Piece(_MappedPart(p), 0, p.people) for p in partitions], shards)
 
     @classmethod
     def from_shards(cls, out: Path, tar_paths: Iterable[Path] | None = None) -> "PeopleIndex":

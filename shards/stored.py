@@ -199,6 +199,11 @@ class StoredFrame:
         return self._tar.read(self._image_place)
 
     @property
+    def has_picture(self) -> bool:
+        """Whether the picture was converted, too."""
+        return "image" in self._places
+
+    @property
     def _image_place(self) -> Place:
         if "image" not in self._places:
             problem = "holds no picture of this frame: it was converted with --images none"

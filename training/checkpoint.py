@@ -32,11 +32,23 @@ PLAIN_TYPES = (str, int, float, bool, type(None))
 
 
 class LoadReport(NamedTuple):
-    """What a load left open. ``unused`` are entries of the file that this network has no place for, by design."""
+    """What a load left open; every other weight of the network was in the file, and has its shape."""
 
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
+    file: str
+    initial: tuple[str, ...]
+    """Weights that the file does not have, by design."""
     unused: tuple[str, ...]
+    """Entries of the file that the network has no place for, by design."""
+
+    def __str__(self) -> str:
+        """Return it as one line, entries of one module together."""
+        groups: dict[str, list[str]] = {}
+        for key in self.unused:
+            groups.setdefault(key.partition(".")[0], []).append(key)
+        unused = [keys[0] if len(keys) == 1 else f"{name}.* ({len(keys)})" for name, keys in groups.items()]
+        parts = {"not in it": self.initial, "not used of it": unused}
+        said = [f"{what}: {', '.join(names)}" for what, names in parts.items() if names]
+        return "; ".join([f"loaded {self.file}", *said])
 
 
 def load_checkpoint(path: Path | str, map_location: str | torch.device = "cpu") -> dict[str, Any]:
@@ -57,13 +69,14 @@ def load_released(path: Path | str, network: nn.Module) -> LoadReport:
     """
     state = load_checkpoint(path)
     _load_strictly(path, network, state["network"])
-    return LoadReport((), (), tuple(key for key in state if key != "network"))
+    return LoadReport(Path(path).name, (), tuple(key for key in state if key != "network"))
 
 
 def load_vitpose(path: Path | str, encoder: ViT) -> LoadReport:
     """Load a ViTPose file into an encoder; only ``task_tokens`` may keep their initial values.
 
-    ViTPose's keys start with ``backbone.``; its keypoint head is reported as unused.
+    ViTPose's keys start with ``backbone.``; its keypoint head is reported as unused, and so is the class token that
+    some of its files carry from their pretraining (ViTPose-S: issue 6 of jaehyunnn/ViTPose_pytorch).
     """
     state = _read(Path(path), "cpu")
     weights = state.get("state_dict", state)
@@ -74,28 +87,19 @@ def load_vitpose(path: Path | str, encoder: ViT) -> LoadReport:
     if any(".experts." in key for key in backbone):
         hint = "split its experts into one plain ViTPose file first"
         raise CheckpointError(path, "this is a ViTPose+ file, whose layers hold several experts", hint)
+    backbone.pop("cls_token", None)
     _load_strictly(path, encoder, backbone, may_miss=("task_tokens",))
-    unused = tuple(key for key in weights if not key.startswith("backbone."))
-    return LoadReport(("task_tokens",), (), unused)
+    unused = tuple(key for key in weights if key.removeprefix("backbone.") not in backbone)
+    return LoadReport(Path(path).name, ("task_tokens",), unused)
 
 
-def network_entries(network: nn.Module) -> dict[str, Any]:
-    """Return the entries ``network`` and ``config`` of a checkpoint, seeing through DDP and ``torch.compile``."""
-    plain = network
-    while not isinstance(plain, Network):
-        plain = getattr(plain, "module", None) or getattr(plain, "_orig_mod", None)
-        if plain is None:
-            raise ValueError(f"only SmplestX and SmplerX networks can be saved, found {type(network).__name__}")
-    return {"network": dict(plain.state_dict()), "config": network_config(plain)}
+def network_entries(network: Network, weights: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+    """Return the entries ``network`` and ``config`` of a checkpoint.
 
-
-def network_config(network: Network) -> dict[str, Any]:
-    """Return the entry ``config`` of a checkpoint: which network it holds."""
-    return {
-        "model": model_name(network),
-        "size": network.size._asdict(),
-        "quirks": quirks_to_dict(network.quirks),
-    }
+    ``weights`` are the whole ones where those of the network lie divided over ranks.
+    """
+    config = {"model": model_name(network), "size": network.size._asdict(), "quirks": quirks_to_dict(network.quirks)}
+    return {"network": dict(network.state_dict() if weights is None else weights), "config": config}
 
 
 def network_from_state(

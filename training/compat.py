@@ -1,9 +1,10 @@
 """Named switches between what the papers say and what the released code of SMPLest-X and SMPLer-X does.
 
-Every switch reproduces one behaviour of the code released with "SMPLest-X: Ultimate Scaling for Expressive Human Pose
-and Shape Estimation" (repository wqyin/SMPLest-X, commit a7fd971) that its paper does not ask for. ``PAPER`` has them
-all off and is the default for training; ``SMPLESTX_RELEASED`` has them all on, is what the released weights expect of
-their input, and reproduces the released losses number by number.
+Every switch reproduces one behaviour that no paper asks for of the code released with "SMPLest-X: Ultimate Scaling for
+Expressive Human Pose and Shape Estimation" (repository wqyin/SMPLest-X, commit a7fd971) or with SMPLer-X (repository
+caizhongang/SMPLer-X, commit d3e3c10). ``PAPER`` has them all off and is the default for training; each release has its
+own on, which is what its weights expect of their input and reproduces its losses number by number. What a switch costs,
+in millimetres, pixels or people, is measured in ``tests/training/test_compat.py`` and listed in ``docs/training.md``.
 """
 
 from collections.abc import Mapping
@@ -69,6 +70,27 @@ class Quirks:
     """Compare rotations as axis-angle vectors, as SMPLer-X does, instead of as matrices. Costs a jump where a rotation
     passes half a turn, which for people seen from behind is where they stand."""
 
+    positive_pixels_only: bool = False
+    """Count a joint as seen only where its pixel in the whole picture lies right of and below zero, by the number that
+    the joint had before a mirror exchanged sides. Costs nothing where pictures are not mirrored; in a mirrored one a
+    left wrist beyond the picture's border hides the right one, and is itself supervised."""
+
+    shared_hand_masks: bool = False
+    """Give the joints of hands and wrists of everyone in a source the validity of its last person, because the released
+    loader writes each person's flags into one array. Costs a whole source's hands where its last person has none, and
+    elsewhere pulls hands without labels to zeros. Acts where samples are read, member by member of a mixture."""
+
+    zeros_are_absent: bool = False
+    """Take a body pose, a hand pose (as a deviation from the mean hand) or betas of zeros for not labelled. Costs
+    labels that are rightly zero: rest poses, mean hands and mean shapes. Here what is absent is absent in the data."""
+
+    jaw_needs_expression: bool = False
+    """Leave the jaw out where no expression is labelled. Costs the jaws of sources that label pose alone."""
+
+    first_quota_sampling: bool = False
+    """Under the strategy "balance", give each source a quota of an epoch that a fixed part of it fills, the same in all
+    epochs. Costs whatever a large source has beyond its quota: it is never seen. Acts where a mixture is ordered."""
+
 
 PAPER = Quirks()
 SMPLESTX_RELEASED = Quirks(
@@ -80,6 +102,10 @@ SMPLESTX_RELEASED = Quirks(
     part_joints_without_3d=True,
     unflipped_hand_roots=True,
     one_joint_mask=True,
+    shared_hand_masks=True,
+    zeros_are_absent=True,
+    jaw_needs_expression=True,
+    first_quota_sampling=True,
 )
 
 SMPLERX_RELEASED = Quirks(
@@ -90,6 +116,10 @@ SMPLERX_RELEASED = Quirks(
     one_joint_mask=True,
     root_without_pelvis=True,
     axis_angle_losses=True,
+    positive_pixels_only=True,
+    zeros_are_absent=True,
+    jaw_needs_expression=True,
+    first_quota_sampling=True,
 )
 """What the code released with SMPLer-X (repository caizhongang/SMPLer-X, commit d3e3c10) does."""
 
@@ -99,7 +129,7 @@ COMPAT: Mapping[str, Quirks] = MappingProxyType(
 
 
 def quirks_named(compat: str) -> Quirks:
-    """Return the switches that a recipe calls ``compat`` ("paper" or "smplest-x")."""
+    """Return the switches that a recipe calls ``compat`` (a key of ``COMPAT``)."""
     if compat not in COMPAT:
         raise UnknownNameError("compat mode", compat, COMPAT)
     return COMPAT[compat]

@@ -7,7 +7,7 @@ gradients are averaged.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ..errors import RecipeError
 from ..shards.reader import PeopleIndex
 from .batches import Batch, float_images
-from .compat import PAPER, quirks_named
+from .checkpoint import load_checkpoint
+from .compat import quirks_named
 from .finite import FiniteGuard
 from .losses import compute_losses, mean_losses
 from .mixture import MixedPeople, load_mixture, mix
@@ -46,32 +47,29 @@ def train(
     *,
     device: str = "auto",
     report: Callable[[Status], None] | None = None,
+    note: Callable[[str], None] | None = None,
     stop_after: int | None = None,
 ) -> Path:
     """Train on the converted tree ``shards``, or continue the run in ``out_dir``, and return the last checkpoint.
 
-    ``device`` is cpu, cuda, or auto: a GPU where there is one. ``report`` is called every ``log_every`` steps on the
-    main rank. ``stop_after`` ends the run early after that step, to be continued later. A loss that is not finite
-    raises RecipeError with the step and the people of its batch.
+    ``device`` is cpu, cuda, or auto: a GPU where there is one. On the main rank, ``note`` is told once what was loaded
+    at the start, and ``report`` is called every ``log_every`` steps. ``stop_after`` ends the run early after that step,
+    to be continued later. A loss that is not finite raises RecipeError with the step and the people of its batch.
     """
     ranks = join_ranks(device, recipe.cpu_threads)
-    people = mix(
-        load_mixture(recipe.mixture),
-        shards,
-        total=recipe.steps * recipe.batch_size,
-        released_balance=quirks_named(recipe.compat) != PAPER,
-        allow_missing=recipe.allow_missing,
-    )
+    people = people_of(recipe, shards)
     run = RunFolder(out_dir, is_writer=ranks.rank == 0)
     newest = run.begin(recipe, run_facts(people.fingerprint, shards, ranks))
 
-    network = (new_network(recipe) if newest is None else random_network(recipe)).to(ranks.device).train()
+    note = note if ranks.rank == 0 else None
+    network = (new_network(recipe, note) if newest is None else random_network(recipe)).to(ranks.device).train()
     body = load_body_layer(mesh=False).to(ranks.device)
     model = wrapped(network, ranks, compiles=recipe.compile, parallel=recipe.parallel)
     optimiser = new_optimiser(network, recipe.lr, recipe.weight_decay, recipe.layer_decay, fused=ranks.is_cuda)
     mean = RunningMean(network, recipe.ema)
     state = RunState(network, optimiser, mean)
     first = 0 if newest is None else state.restore(newest)
+    earlier = trained_on(newest or recipe.start_from)
 
     stream = open_stream(recipe, people, shards, ranks, first)
     batches, window, guard = iter(stream), Window(ranks.device_name, ranks.world_size), FiniteGuard()
@@ -109,11 +107,22 @@ def train(
         if saves:
             gathered = state.gathered()
             if ranks.rank == 0:
-                writer.write(done, gathered | run_entries(done, recipe, people))
+                writer.write(done, gathered | run_entries(done, recipe, people, earlier))
     writer.close()
     run.close()
     leave_ranks(ranks)
     return run.checkpoint_path(max(first, last))
+
+
+def people_of(recipe: Recipe, shards: Path) -> MixedPeople:
+    """Return whom a recipe trains on, in training order; RecipeError where a member of its mixture is missing."""
+    return mix(
+        load_mixture(recipe.mixture),
+        shards,
+        total=recipe.steps * recipe.batch_size,
+        released_balance=quirks_named(recipe.compat).first_quota_sampling,
+        allow_missing=recipe.allow_missing,
+    )
 
 
 def open_stream(recipe: Recipe, people: MixedPeople, shards: Path, ranks: Ranks, first_step: int) -> Stream:
@@ -174,6 +183,21 @@ def depth_draws_of(batch: Batch, recipe: Recipe) -> Tensor | None:
     return draws.to(batch.crops.device, non_blocking=True)
 
 
-def run_entries(step: int, recipe: Recipe, people: MixedPeople) -> dict[str, Any]:
-    """Return the entries of a checkpoint that tell where the run is, and what a predictor says of itself."""
-    return {"step": step, "recipe": recipe_to_dict(recipe), "trained_on": list(people.datasets)}
+def run_entries(step: int, recipe: Recipe, people: MixedPeople, earlier: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the entries of a checkpoint that tell where the run is, and what a predictor says of itself.
+
+    ``earlier`` are the sources that the weights had seen before.
+    """
+    own = list(people.datasets)
+    return {
+        "step": step,
+        "recipe": recipe_to_dict(recipe),
+        "trained_on": sorted({*own, *earlier}),
+        "finetuned_on": own if recipe.start_from else [],
+        "training_people": people.num_people,
+    }
+
+
+def trained_on(checkpoint: Path | str | None) -> Sequence[str]:
+    """Return the sources that a checkpoint was trained on, as far as it tells; nothing for no checkpoint."""
+    return load_checkpoint(checkpoint).get("trained_on", ()) if checkpoint else ()

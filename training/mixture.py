@@ -8,7 +8,7 @@ The strategies "concat" and "balance" are those of SMPLer-X and SMPLest-X, whose
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from ..errors import RecipeError
 from .dealing import rank_positions
 from .mixture_spec import Leaf, Locality, Member, Mixture, Schedule, leaves, load_mixture, mixture_names
 from .order import BLOCK, Lanes, Order, ReleasedBalance, endless_order, finite_order
-from .selection import Selection, select_all, source_ranges, sources_of
+from .selection import Selection, count_different, select_all, source_ranges, sources_of
 from .shares import borders_of, require_shares, schedules_of, shares_over
 
 __all__ = [
@@ -60,6 +60,11 @@ class MixedPeople:
     def names(self) -> tuple[str, ...]:
         """The names of the leaves that are there."""
         return tuple(selection.label for selection in self.selections)
+
+    @cached_property
+    def num_people(self) -> int:
+        """Return how many different people there are; who is in several leaves counts once."""
+        return count_different(self.selections)
 
     @property
     def length(self) -> int | None:

@@ -68,17 +68,19 @@ class MixturePlan:
     problems: tuple[str, ...]
 
 
-def plan(mixture: Mixture, out: Path, *, epochs: int = 1, batch_size: int = 256) -> MixturePlan:
+def plan(mixture: Mixture, out: Path, *, epochs: int = 1, batch_size: int | None = 256) -> MixturePlan:
     """Return what ``epochs`` epochs of a mixture of a converted tree will show.
 
-    Schedules in shares of the training take these epochs for the whole of it.
+    Schedules in shares of the training take these epochs for the whole of it. Without a batch size, the quality of the
+    order and the bytes that an epoch reads, which take longest, are not worked out.
     """
     selections = select_all(mixture, out)
     epoch_length = epoch_length_of(mixture, selections)
     people, quality = None, ()
     if any(len(selection) for selection in selections):
         people = mixed_people(mixture, selections, out, total=epochs * epoch_length)
-        quality = tuple(shuffle_quality(people, catalog_places(out), batch_size=batch_size))
+        if batch_size is not None:
+            quality = tuple(shuffle_quality(people, catalog_places(out), batch_size=batch_size))
     members = _members(mixture, selections, people, quality, out, epochs)
     said = [*missing(selections), *_rare(members), *_unreached(members, epochs), *_without_box(members)]
     return MixturePlan(

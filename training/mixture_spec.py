@@ -5,6 +5,7 @@ choose; or whoever a whole SQL query names, each with a weight of their own; or 
 large each member's share is, schedules change it while training goes on. ``docs/mixtures.md`` explains it all.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ PAPER_MIXTURES = {5: "five", 10: "ten", 20: "twenty", 32: "thirty_two", 40: "for
 Part = Literal["body", "left_hand", "right_hand", "face", "shape", "keypoints_2d"]
 Strategy = Literal["concat", "balance", "weighted", "temperature", "explicit"]
 _SUFFIXES = (".yaml", ".yml")
+_ONE_MEMBER = re.compile(r"^(.+?\.ya?ml|[^/]+)/(.+)(?<!\.yaml)(?<!\.yml)$")  # mixture or its file, and a member of it
 
 
 class _Strict(BaseModel):
@@ -171,8 +173,23 @@ def mixture_names() -> list[str]:
 
 
 def load_mixture(name: str | Path) -> Mixture:
-    """Return a mixture by name, or from the path of a YAML file, with all mixtures within it."""
-    return _loaded(_mixture_path(name, Path()), ())
+    """Return a mixture by name, or from the path of a YAML file, with all mixtures within it.
+
+    ``forty/agora`` and ``mine.yaml/agora`` are one member alone, with its conditions and its stride.
+    """
+    alone = _ONE_MEMBER.match(str(name))
+    return _member_alone(*alone.groups()) if alone else _loaded(_mixture_path(name, Path()), ())
+
+
+def _member_alone(name: str, label: str) -> Mixture:
+    """Return the mixture of one leaf of another; UnknownNameError names the leaves that there are."""
+    whole = load_mixture(name)
+    members = {leaf.label: leaf.member for leaf in leaves(whole)}
+    if label not in members:
+        raise UnknownNameError(f"member of the mixture {name}", label, members)
+    member = members[label].model_copy(update={"weight": 1.0, "per_epoch": None, "schedule": None})
+    settings = {"seed": whole.seed, "exhaustion": whole.exhaustion, "locality": whole.locality}
+    return Mixture(name=label, about=f"{label} of {name} alone.", strategy="concat", members=(member,), **settings)
 
 
 def _mixture_path(name: str | Path, folder: Path) -> Path:

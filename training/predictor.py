@@ -5,10 +5,10 @@ in the camera space of their crop (x right, y down, z forward, metres; focal len
 camera under which they lie on the person in the whole picture. Crops are made as in training, without augmentation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from .run_record import checkpoint_of
 from .smplx_layer import load_body_layer
 from .start import random_network
 
+Precision = Literal["fp32", "bf16"]
 BATCH_SIZE = 16
 MIN_BOX = 1.0  # px; smaller boxes hold nobody
 
@@ -55,12 +56,28 @@ class Predictor:
         name: str = "smplest-x",
         revision: str = "unsaved",
         trained_on: Sequence[str] = (),
+        finetuned_on: Sequence[str] = (),
+        training_people: int | None = None,
+        unused: Sequence[str] = (),
+        precision: Precision = "fp32",
     ) -> None:
-        """``name`` and ``revision`` are those of its results, ``trained_on`` the ids of its sources."""
-        self.name, self.revision, self.trained_on = name, revision, tuple(trained_on)
+        """``name`` and ``revision`` are those of its results, the rest says what it was trained on.
+
+        ``trained_on`` are ids of sources, of which ``finetuned_on`` came last; ``training_people`` is how many
+        different people they held, None where nobody knows. ``unused`` are the entries of the file that the network
+        has no place for. With ``precision`` bf16 the network's matrices are multiplied in half precision.
+        """
+        self.unused, self.precision = tuple(unused), precision
+        self.name, self.revision, self.training_people = name, revision, training_people
+        self.trained_on, self.finetuned_on = tuple(trained_on), tuple(finetuned_on)
         self.device = torch.device(device_named(device))
         self.network = network.to(self.device).eval()
         self.body = load_body_layer(mesh=True).to(self.device)
+
+    @property
+    def network_parameters(self) -> int:
+        """Return the number of weights of the whole network."""
+        return sum(weights.numel() for weights in self.network.parameters())
 
     def __call__(self, people: Sequence[Any]) -> list[PredictedPerson | None]:
         """Return the posed people; None for a box outside of its picture."""
@@ -90,7 +107,9 @@ class Predictor:
         """Return the posed people of some crops."""
         crops = torch.from_numpy(np.stack([crop for crop, _ in cuts])).permute(0, 3, 1, 2).to(self.device)
         images = float_images(crops)
-        outputs = body_outputs(body_of(self.network(images)), self.body)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            said = self.network(images)
+        outputs = body_outputs(body_of(said), self.body)
         cameras = picture_intrinsics(torch.from_numpy(np.stack([box for _, box in cuts]))).numpy()
         return answers_of(outputs, cameras)
 
@@ -128,7 +147,9 @@ def _numpy(values: Tensor) -> np.ndarray:
     return values.cpu().numpy()
 
 
-def load_predictor(path: Path | str, device: str = "auto", *, num_heads: int | None = None) -> Predictor:
+def load_predictor(
+    path: Path | str, device: str = "auto", *, num_heads: int | None = None, precision: Precision = "fp32"
+) -> Predictor:
     """Return the predictor of a checkpoint, ours or released, or of the newest checkpoint of a run's folder.
 
     A running mean of the weights is used where training kept one. ``num_heads`` is asked for only where a released file
@@ -137,14 +158,25 @@ def load_predictor(path: Path | str, device: str = "auto", *, num_heads: int | N
     path = checkpoint_of(path)
     state = load_checkpoint(path)
     state["network"] |= state.get("ema", {})
-    is_ours = "recipe" in state
+    name, revision = model_and_revision(state, path)
     return Predictor(
         network_from_state(state, num_heads=num_heads, path=path),
         device,
-        name=state["recipe"]["name"] if is_ours else path.name.partition(".")[0],
-        revision=f"step-{state['step']}" if is_ours else "released",
+        name=name,
+        revision=revision,
         trained_on=state.get("trained_on", ()),
+        finetuned_on=state.get("finetuned_on", ()),
+        training_people=state.get("training_people"),
+        unused=() if "recipe" in state else [key for key in state if key != "network"],
+        precision=precision,
     )
+
+
+def model_and_revision(state: Mapping[str, Any], path: Path) -> tuple[str, str]:
+    """Return what the results of a checkpoint are called, given what ``load_checkpoint`` read from its file."""
+    if "recipe" in state:
+        return state["recipe"]["name"], f"step-{state['step']}"
+    return path.name.partition(".")[0], "released"
 
 
 def untrained_predictor(recipe: Recipe, seed: int | None = None, device: str = "auto") -> Predictor:

@@ -93,7 +93,7 @@ class Window:
             lr=lr,
             grad_norm=grad_norm,
             people_per_s=rate,
-            mfu=utilisation(recipe.network, rate / self.num_devices, self.device_name),
+            mfu=utilisation(recipe.model, recipe.network, rate / self.num_devices, self.device_name),
             data_wait=self.waited / seconds,
             eta_s=(recipe.steps - step) * seconds / steps,
             members=dict(self.members),

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
@@ -69,11 +70,14 @@ def wrapped(network: nn.Module, ranks: Ranks, *, compiles: bool, parallel: Liter
         for block in network.get_submodule("encoder.blocks").children():
             fully_shard(block, mesh=mesh)
         fully_shard(network, mesh=mesh)
+        # The heads return views, and nothing here writes into what a network returns.
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view", UserWarning)
     if compiles:
         network.compile()
     if ranks.world_size == 1 or parallel == "fsdp":
         return network
-    return DistributedDataParallel(network, [ranks.device] if ranks.is_cuda else None)
+    # Buffers need no copying: the constants are the same on all ranks, and so are the statistics of synced norms.
+    return DistributedDataParallel(network, [ranks.device] if ranks.is_cuda else None, forward_sync_buffers=False)
 
 
 @contextmanager

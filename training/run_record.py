@@ -45,18 +45,8 @@ class RunFolder:
 
     def _require_same(self, recipe: Recipe, data: str) -> None:
         """Raise RecipeError unless the run that is here computes the same numbers."""
-        stored, wanted = (recipe_to_dict(r) for r in (read_recipe(self.path), recipe))
-        different = sorted(name for name in wanted if name not in FREE_ON_RESUME and stored[name] != wanted[name])
-        if different:
-            changes = "; ".join(f"{name} was {stored[name]!r} and is {wanted[name]!r}" for name in different)
-            raise RecipeError(
-                f"{self.path} holds a run of another recipe ({changes}); continue that or name a new folder"
-            )
-        before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["data"]
-        if before != data:
-            raise RecipeError(
-                f"{self.path} holds a run on other data: mixture or shards have changed; name a new folder"
-            )
+        if why := why_another(self.path, recipe, data):
+            raise RecipeError(f"{self.path} holds {why}; continue that or name a new folder")
 
     def _forget_after(self, step: int) -> None:
         """Drop reports of steps that come again because the run stopped before they were saved."""
@@ -94,6 +84,20 @@ class RunFolder:
         """Finish the event files."""
         if self._events is not None:
             self._events.close()
+
+
+def why_another(run_dir: Path, recipe: Recipe, data: str) -> str | None:
+    """Return why a folder's run computes other numbers than a recipe on data of a fingerprint; None where it does not.
+
+    The words follow upon "holds".
+    """
+    stored, wanted = (recipe_to_dict(r) for r in (read_recipe(run_dir), recipe))
+    different = sorted(name for name in wanted if name not in FREE_ON_RESUME and stored[name] != wanted[name])
+    if different:
+        changes = "; ".join(f"{name} was {stored[name]!r} and is {wanted[name]!r}" for name in different)
+        return f"a run of another recipe ({changes})"
+    before = json.loads((Path(run_dir) / "run.json").read_text(encoding="utf-8"))["data"]
+    return None if before == data else "a run on other data (mixture or shards have changed)"
 
 
 def latest_checkpoint(run_dir: Path) -> Path | None:

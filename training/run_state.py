@@ -7,7 +7,7 @@ weights continues on one without, and the other way round. Writing happens in a 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from .checkpoint import load_checkpoint, network_config, save_checkpoint
+from .checkpoint import load_checkpoint, network_entries, save_checkpoint
 from .networks import Network
 from .run_record import RunFolder
 
@@ -75,9 +75,8 @@ class RunState:
 
     def gathered(self) -> dict[str, Any]:
         """Return the state as a checkpoint holds it; all ranks have to ask, the main one gets it."""
-        return {
-            "network": get_model_state_dict(self.network, options=_WHOLE),
-            "config": network_config(self.network),
+        weights = cast(dict[str, Tensor], get_model_state_dict(self.network, options=_WHOLE))
+        return network_entries(self.network, weights) | {
             "optimizer": get_optimizer_state_dict(self.network, self.optimiser, options=_WHOLE),
             "ema": self.mean.state_dict(),
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from ..errors import PictureError, RecordError, ShardError
 from ..shards.cutting import Mode, cut_person
@@ -19,7 +19,7 @@ from .compat import PAPER, Quirks
 from .crops import FULL_SIZE, HALF_SIZE, crop_affine, crop_box, padded_box
 from .effects import apply_effects, colour_maps
 from .mixture import Drawn
-from .targets import augmented, labels_of, training_rows
+from .targets import augmented, labelled_hands, labels_of, training_rows
 
 MOST_ATTEMPTS = 16  # people in a row who cannot be read before one is no longer replaced
 UNREADABLE = (RecordError, ShardError, PictureError)
@@ -151,6 +151,7 @@ class SampleReader:
     people: People
     load: Callable[[int], Any]  # the stored person of a person_id
     settings: SampleSettings
+    _last_hands: dict[int, Bool[np.ndarray, "2"]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fill(self, positions: Int[np.ndarray, " samples"], rows: Rows) -> list[Named]:
         """Write the samples of some positions into rows, and return who they are.
@@ -165,7 +166,8 @@ class SampleReader:
         for i, change in enumerate(changes):
             found[i] = self._cut_somebody(drawn, i, change, found[i], rows.crops[i])
         people, names = [one.person for one in found], self.people.names
-        write_labels(people, changes, np.stack([one.affine for one in found]), self.settings, rows)
+        affines = np.stack([one.affine for one in found])
+        write_labels(people, changes, affines, self.settings, rows, self._hands_of_last(drawn.source))
         return [
             Named(one.person.person_key, names[source], one.replaced)
             for one, source in zip(found, drawn.source.tolist(), strict=True)
@@ -179,6 +181,15 @@ class SampleReader:
             _row(rows, i, one.key)._replace(member=one.member, position=position, replaced=one.replaced)
             for i, (one, position) in enumerate(zip(named, positions.tolist(), strict=True))
         ]
+
+    def _hands_of_last(self, sources: Int[np.ndarray, " samples"]) -> Bool[np.ndarray, "samples 2"] | None:
+        """Return which hands the last person of each sample's source has, where the quirk asks for it."""
+        if not self.settings.quirks.shared_hand_masks:
+            return None
+        for source in set(sources.tolist()) - set(self._last_hands):
+            last = self.load(self.people.next_person(source, 0, -1))  # the one before the first
+            self._last_hands[source] = labelled_hands(last, self.settings.quirks)
+        return np.stack([self._last_hands[source] for source in sources.tolist()])
 
     def _find_somebody(self, drawn: Drawn, i: int, change: Augmentation, first: int = 0) -> "_Found":
         """Return the person of a position, or the first after ``first`` attempts whose labels can be read."""
@@ -251,11 +262,12 @@ def write_labels(
     affines: Float[np.ndarray, "samples 2 3"],
     settings: SampleSettings,
     rows: Rows,
+    hands_of_last: Bool[np.ndarray, "samples 2"] | None = None,
 ) -> None:
-    """Write what the losses compare with, and the colours."""
+    """Write what the losses compare with, and the colours; ``hands_of_last`` as in ``labels_of``."""
     is_flipped = np.array([change.is_flipped for change in changes], bool)
     rotation = np.array([change.rotation for change in changes], np.float64)
-    labels = augmented(labels_of(people, settings.quirks), is_flipped, rotation, settings.quirks)
+    labels = augmented(labels_of(people, settings.quirks, hands_of_last), is_flipped, rotation, settings.quirks)
     found = training_rows(labels, affines, settings.size, settings.quirks)
     for group, values in zip((rows.targets, rows.validity), found, strict=True):
         for name, array in group.items():

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,6 +108,16 @@ class Selection:
         for part in parts if self.weights is None else (*parts, self.weights):
             checksum = zlib.crc32(np.ascontiguousarray(part).data, checksum)
         return checksum
+
+
+def count_different(selections: Sequence[Selection]) -> int:
+    """Return how many different people some selections hold together."""
+    lasts = [int(one.person_ids(np.array([len(one) - 1]))[0]) for one in selections if len(one)]
+    is_chosen = np.zeros(max(lasts, default=-1) + 1, np.bool_)
+    for selection in selections:
+        for start in range(0, len(selection), LONG):
+            is_chosen[selection.person_ids(np.arange(start, min(start + LONG, len(selection))))] = True
+    return int(is_chosen.sum())
 
 
 class SourceRange(NamedTuple):

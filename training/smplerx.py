@@ -19,7 +19,9 @@ from .compat import GRID_DEPTH, GRID_WIDTH, INPUT_WIDTH, PAPER, Quirks
 from .crop_network import CropNetwork
 from .feature_sampling import box_features, expected_cell, sampled, softmax_volume
 from .outputs import Prediction
+from .precision import exact, full_precision
 from .smplestx import NetworkSize
+from .synced_norm import SyncedBatchNorm2d
 from .vit import ViT
 
 NUM_TASK_TOKENS = 31
@@ -60,7 +62,7 @@ class SmplerXPrediction(NamedTuple):
 def _up(channels: int, out_channels: int) -> list[nn.Module]:
     """Return layers that double a feature map."""
     transposed = nn.ConvTranspose2d(channels, out_channels, 4, stride=2, padding=1, bias=False)
-    return [transposed, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+    return [transposed, SyncedBatchNorm2d(out_channels), nn.ReLU(inplace=True)]
 
 
 class PositionNet(nn.Module):
@@ -93,6 +95,7 @@ class BodyRegressor(nn.Module):
         self, tokens: Float[Tensor, "batch 31 dim"], cells: Float[Tensor, "batch 25 3"]
     ) -> dict[str, Float[Tensor, "batch *rest"]]:
         """Return the fields of a ``Prediction`` that belong to the body."""
+        tokens = exact(tokens)
         read = torch.cat([self.body_conv(tokens[:, BODY_TOKENS]), cells], dim=2).flatten(1)
         return {
             "global_orient": self.root_pose_out(read),
@@ -157,15 +160,16 @@ class HandRegressor(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.hand_conv = nn.Sequential(nn.Conv2d(dim, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU(inplace=True))
+        self.hand_conv = nn.Sequential(nn.Conv2d(dim, WIDTH, 1), SyncedBatchNorm2d(WIDTH), nn.ReLU(inplace=True))
         self.hand_pose_out = nn.Sequential(nn.Linear(NUM_HAND_JOINTS * (WIDTH + 3), 15 * 6))
 
     def forward(
         self, features: Float[Tensor, "hands dim 16 16"], cells: Float[Tensor, "hands 20 3"]
     ) -> Float[Tensor, "hands 15 6"]:
         """Return the rotations of right hands, or of mirrored left ones."""
-        there = sampled(self.hand_conv(features), cells[..., :2])
-        return self.hand_pose_out(torch.cat([there, cells], dim=2).flatten(1)).unflatten(-1, (15, 6))
+        there = exact(sampled(self.hand_conv(features), cells[..., :2]))
+        with full_precision(there):
+            return self.hand_pose_out(torch.cat([there, cells], dim=2).flatten(1)).unflatten(-1, (15, 6))
 
 
 class FaceRegressor(nn.Module):
@@ -178,6 +182,7 @@ class FaceRegressor(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "batch 31 dim"]) -> dict[str, Float[Tensor, "batch *rest"]]:
         """Return the fields of a ``Prediction`` that belong to the face."""
+        tokens = exact(tokens)
         return {"expression": self.expr_out(tokens[:, EXPRESSION]), "jaw_pose": self.jaw_pose_out(tokens[:, JAW])}
 
 
@@ -186,6 +191,8 @@ class SmplerX(CropNetwork):
 
     Of a ``NetworkSize`` only the encoder's numbers count. Hands are deviations from the mean hand, as in SMPLest-X.
     """
+
+    mirror: Float[Tensor, "6"]
 
     def __init__(self, size: NetworkSize, quirks: Quirks = PAPER, *, checkpoint_blocks: bool = False) -> None:
         super().__init__(quirks)
@@ -206,6 +213,8 @@ class SmplerX(CropNetwork):
         self.hand_position_net = PositionNet(dim, NUM_HAND_JOINTS)
         self.hand_regressor = HandRegressor(dim)
         self.face_regressor = FaceRegressor(dim)
+        # A buffer, since a copy at each step would stall the GPU; off the meta device, since no file brings it.
+        self.register_buffer("mirror", torch.tensor(MIRRORED_SIXD, device="cpu"), persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -223,7 +232,8 @@ class SmplerX(CropNetwork):
         """Return what is said of crops in [0, 1], 512 x 384 or 256 x 192; ``draws`` as in ``ViT.forward``."""
         features, tokens = self.encoder(self.prepare(images), draws)
         volumes, body_cells = self.body_position_net(features)
-        said = self.body_regressor(tokens, body_cells.detach()) | self.face_regressor(tokens)
+        with full_precision(tokens):
+            said = self.body_regressor(tokens, body_cells.detach()) | self.face_regressor(tokens)
         centres, sizes = self.box_net(features, volumes.detach())
         boxes = square_boxes(centres, sizes)
         hands, hand_cells = self._hands(features, boxes)
@@ -240,7 +250,7 @@ class SmplerX(CropNetwork):
         cut = self.hand_roi_net(features, boxes)
         _, cells = self.hand_position_net(cut)
         pose = self.hand_regressor(cut, cells.detach()).unflatten(0, (2, -1))
-        pose = torch.stack([pose[0] * pose.new_tensor(MIRRORED_SIXD), pose[1]])
+        pose = torch.stack([pose[0] * self.mirror, pose[1]])
         left, right = cells.unflatten(0, (2, -1))
         left = torch.cat([HAND_CELLS - 1 - left[..., :1], left[..., 1:]], dim=-1)
         return pose, torch.stack([left, right], dim=1)

@@ -20,6 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from .compat import PAPER, Quirks
 from .crop_network import CropNetwork
 from .outputs import Prediction
+from .precision import exact, full_precision
 from .vit import ViT
 
 HEAD_DIM = 64  # of the decoder, whatever the width
@@ -199,7 +200,12 @@ class Decoder(nn.Module):
         self, tasks: Float[Tensor, "batch tasks dim"], features: Float[Tensor, "batch dim 16 12"]
     ) -> Prediction:
         """Return what each head reads from its tokens."""
-        tokens = self.token_conv(self.transformer(tasks, features.flatten(2).transpose(1, 2)))
+        tokens = self.transformer(tasks, features.flatten(2).transpose(1, 2))
+        with full_precision(tokens):
+            return self._read(self.token_conv(exact(tokens)))
+
+    def _read(self, tokens: Float[Tensor, "batch tasks dim"]) -> Prediction:
+        """Return what the heads say."""
         said = {
             name: self.get_submodule(f"dec_{name}")(tokens[:, head.first : head.last].flatten(1))
             for name, head in HEADS.items()

@@ -1,5 +1,6 @@
 """The network as a recipe begins with it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +26,19 @@ def random_network(recipe: Recipe, seed: int | None = None) -> Network:
     return network
 
 
-def new_network(recipe: Recipe) -> Network:
-    """Return the network at its first step: random weights, then those of the files that the recipe names."""
+def new_network(recipe: Recipe, note: Callable[[str], None] | None = None) -> Network:
+    """Return the network at its first step: random weights, then those of the files that the recipe names.
+
+    ``note`` is told in one line what of a file was loaded.
+    """
     network = random_network(recipe)
+    loaded = None
     if recipe.vitpose:
-        load_vitpose(recipe.vitpose, network.encoder)
+        loaded = load_vitpose(recipe.vitpose, network.encoder)
     if recipe.start_from:
-        load_released(recipe.start_from, network)
+        loaded = load_released(recipe.start_from, network)
+    if note and loaded is not None:
+        note(str(loaded))
     return network
 
 

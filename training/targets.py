@@ -100,6 +100,7 @@ class PersonLabels:
 
     joints_2d: Float[np.ndarray, "*people 137 2"]  # px of the stored picture
     has_2d: Bool[np.ndarray, "*people 137"]
+    is_positive: Bool[np.ndarray, "*people 137"]  # under the quirk: the pixel lies right of and below zero
     joints_3d: Float[np.ndarray, "*people 137 3"]  # camera space, m
     has_3d: Bool[np.ndarray, "*people 137"]
     pose: Float[np.ndarray, "*people 53 3"]  # hands are deviations
@@ -113,20 +114,33 @@ class PersonLabels:
     has_part_boxes: Bool[np.ndarray, "*people 3"]
 
 
-def labels_of(people: Sequence[Any], quirks: Quirks = PAPER) -> PersonLabels:
-    """Return the labels of stored people (``shards.reader.StoredPerson``) before any augmentation."""
+def labels_of(
+    people: Sequence[Any], quirks: Quirks = PAPER, hands_of_last: Bool[np.ndarray, "people 2"] | None = None
+) -> PersonLabels:
+    """Return the labels of stored people (``shards.reader.StoredPerson``) before any augmentation.
+
+    ``hands_of_last`` says which hands (left, right) the last person of each one's source has: ``shared_hand_masks``.
+    """
     columns = Columns(people)
     joints_3d, has_3d = _joints_3d(people, columns, quirks)
     joints_2d, has_2d = _joints_2d(people, columns, joints_3d, has_3d, quirks)
+    if hands_of_last is not None:
+        has_2d, has_3d = (_with_hands_of(hands_of_last, known) for known in (has_2d, has_3d))
     pose, has_pose = _pose(columns, len(people))
     betas, has_betas = _betas(people, columns)
+    has_expression = columns.has("expression", len(people))
     hand_orients, has_orients = _hand_orients(columns, pose, has_pose)
     part_boxes, has_part_boxes = given_boxes(columns, len(people))
     # The losses take the thumb's base as the sign of a labelled hand; without an orientation it may not be.
     has_pose[:, THUMBS] &= has_orients
+    if quirks.zeros_are_absent:
+        has_pose, has_betas = _not_zero(pose, has_pose), has_betas & betas.any(axis=1)
+    if quirks.jaw_needs_expression:
+        has_pose[:, POSE_PARTS["face"]] &= has_expression[:, None]
     return PersonLabels(
         joints_2d=joints_2d,
         has_2d=has_2d,
+        is_positive=joints_2d.min(axis=-1) > (0 if quirks.positive_pixels_only else -np.inf),
         joints_3d=joints_3d,
         has_3d=has_3d,
         pose=pose,
@@ -134,11 +148,43 @@ def labels_of(people: Sequence[Any], quirks: Quirks = PAPER) -> PersonLabels:
         betas=betas,
         has_betas=has_betas,
         expression=_first_ten(columns, "expression", len(people)),
-        has_expression=columns.has("expression", len(people)),
+        has_expression=has_expression,
         hand_orients=hand_orients,
         part_boxes=part_boxes,
         has_part_boxes=has_part_boxes,
     )
+
+
+def labelled_hands(person: Any, quirks: Quirks) -> Bool[np.ndarray, "2"]:
+    """Return whether a stored person's left and right hand poses are labelled."""
+    pose, known = _pose(Columns([person]), 1)
+    known = _not_zero(pose, known) if quirks.zeros_are_absent else known
+    return np.array([known[0, POSE_PARTS[f"{side}_hand"]].all() for side in ("left", "right")])
+
+
+def _with_hands_of(hands: Bool[np.ndarray, "people 2"], known: Known) -> Known:
+    """Return which joints are known where hands and wrists count as those of others do; nobody without joints gains."""
+    known, is_anyone = known.copy(), known.any(axis=1)
+    for side, part in enumerate(("left_hand", "right_hand")):
+        mine = (hands[:, side] & is_anyone)[:, None]
+        known[:, SUPERVISION_PARTS[part]] = mine
+        known[:, PART_ORIGINS[part], None] = mine
+    return known
+
+
+def _not_zero(
+    pose: Float[np.ndarray, "people 53 3"], known: Bool[np.ndarray, "people 53"]
+) -> Bool[np.ndarray, "people 53"]:
+    """Return which rotations are labelled where zeros of a body pose or of a hand count as absent."""
+    parts = {"body": slice(1, POSE_PARTS["body"].stop)} | {
+        name: POSE_PARTS[name] for name in ("left_hand", "right_hand")
+    }
+    known = known.copy()
+    for name, where in parts.items():
+        # Poses are stored in float32, and a mean hand comes back as a deviation that is zero up to its rounding.
+        is_posed = np.asarray((np.abs(pose[:, where]) > 1e-6).any(axis=(1, 2)))
+        known[:, POSE_PARTS[name]] &= is_posed[:, None]
+    return known
 
 
 def _joints_3d(people: Sequence[Any], columns: Columns, quirks: Quirks) -> tuple[Joints3d, Known]:
@@ -356,7 +402,7 @@ def training_rows(
         "pose": labels.has_pose,
         "betas": labels.has_betas,
         "expression": labels.has_expression,
-        "joints": in_2d & is_inside,
+        "joints": in_2d & is_inside & labels.is_positive,
         "joints_3d": in_3d,
         "boxes": has_boxes,
     }

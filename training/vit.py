@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
+from .precision import exact, full_precision
 from .stochastic_depth import kept
 
 PATCH = 16
@@ -77,7 +78,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch patches dim"]:
         """Return the patch tokens, row by row."""
-        return self.proj(images).flatten(2).transpose(1, 2)
+        with full_precision(images):
+            return self.proj(exact(images)).flatten(2).transpose(1, 2)
 
 
 class ViT(nn.Module):

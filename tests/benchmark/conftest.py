@@ -1,6 +1,8 @@
-"""A small made-up body of 300 vertices and made-up models, so that no test needs a mesh of 10,475."""
+"""A made-up body of 300 vertices and made-up models for most tests, fake data sets converted once for the rest."""
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,43 @@ from ehps.benchmark.interface import BenchmarkPerson
 from ehps.benchmark.metrics import Geometry
 from ehps.benchmark.results import _COLUMNS
 from ehps.body.assets import EvaluationAssets
+from ehps.converters.engine import convert
+from ehps.converters.storing import Storing
 
 NUM_VERTICES = 300
 # Hands and face are disjoint runs of vertices; the tips lie inside the hands.
 LEFT, RIGHT, FACE = np.arange(100, 140), np.arange(140, 180), np.arange(180, 260)
 TIPS = {"left_hand": (101, 108, 115, 122, 129), "right_hand": (141, 148, 155, 162, 169)}
+
+# How large the fake tree of a data set is, where its default is larger than the tests here need.
+FAKES = {
+    "agora": {"frames": 9},  # the first from which on val has children in pictures with hands and faces
+    "bedlam": {"frames": 1},
+    "ehf": {"frames": 3},
+    "freihand": {"frames": 12},
+    "pw3d": {"frames": 3},
+}
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory) -> Callable[[str, str], Path]:
+    """The converted split of a data set's fake tree, without pictures, made when first asked for; read only."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def tree(dataset: str, split: str) -> Path:
+        if (dataset, split) not in made:
+            root = tmp_path_factory.mktemp(dataset)
+            importlib.import_module(f"ehps.tests.raw.{dataset}").build(
+                root / "raw", bad=False, **FAKES.get(dataset, {})
+            )
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("EHPS_BODY_MODELS", "standin")
+                storing = Storing(images="none")
+                convert(dataset, root / "raw", root / "out", split, catalog=False, storing=storing)
+            made[dataset, split] = root / "out"
+        return made[dataset, split]
+
+    return tree
 
 
 def _regressor(rng: np.random.Generator, rows: int, support: np.ndarray) -> np.ndarray:

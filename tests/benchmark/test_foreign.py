@@ -7,45 +7,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.transform import Rotation
 
 from ehps.benchmark.comparison import compare, smplx_to_smpl
 from ehps.benchmark.foreign import score_predictions
+from ehps.benchmark.orientations import challenge_orientations
 from ehps.benchmark.people import benchmark_people
 from ehps.benchmark.predictions import read_predictions
 from ehps.benchmark.protocol import load_protocol
 from ehps.body.hands import HAND_MEANS
 from ehps.body.keypoints import CONVENTIONS
 from ehps.body.posing import PosingModel
-from ehps.converters.engine import convert
 from ehps.errors import ProtocolError, RecordError
-from ehps.tests.raw import ehf, freihand, pw3d, synhand
 
 PARAMETERS = ("global_orient", "body_pose", "left_hand_pose", "right_hand_pose", "jaw_pose", "betas", "expression")
 EYES = ("leye_pose", "reye_pose")
 
 
-def converted(module, folder: Path, split: str, **settings) -> Path:
-    module.build(folder / "raw", bad=False, **settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EHPS_BODY_MODELS", "standin")
-        convert(module.__name__.rsplit(".", 1)[1], folder / "raw", folder / "out", split, catalog=False)
-    return folder / "out"
-
-
-@pytest.fixture(scope="module")
-def trees(tmp_path_factory):
-    """Converted test splits by data set, each made when first asked for."""
-    made = {}
-    sources = {"ehf": (ehf, {"frames": 3}), "freihand": (freihand, {"frames": 12})}
-    sources |= {"pw3d": (pw3d, {"frames": 3}), "synhand": (synhand, {})}
-
-    def tree(name: str) -> Path:
-        if name not in made:
-            module, settings = sources[name]
-            made[name] = converted(module, tmp_path_factory.mktemp(name), "test", **settings)
-        return made[name]
-
-    return tree
+@pytest.fixture
+def trees(converted):
+    """The converted test split of a data set."""
+    return lambda dataset: converted(dataset, "test")
 
 
 def people_of(tree: Path, protocol) -> list:
@@ -284,6 +266,28 @@ def test_24_joints_of_smpl_serve_3dpw_and_left_for_right_is_noticed(scored, tree
         scored(columns | {"joints": joints[:, swapped]}, protocol)
     with pytest.raises(ProtocolError, match=r"holds joints of smpl_24, but protocol pw3d_h36m14 compares .* h36m_17"):
         scored(columns | {"joints": joints}, load_protocol("pw3d_h36m14"))
+
+
+def test_angles_come_from_the_pose_or_from_orientations_beside_joints(scored, trees, standin_dir):
+    protocol = load_protocol("pw3d_challenge")
+    people = people_of(trees("pw3d"), protocol)
+    keys = np.array([p.person_key for p in people])
+    names = ("global_orient", "body_pose", "betas", "transl")
+    pose = {name: np.stack([p.parameters[name] for p in people]) for name in names}
+    pose |= {"person_key": keys, "body_model": np.array("smpl"), "gender": np.array([p.gender for p in people])}
+    rows = scored(pose, protocol).people
+    np.testing.assert_allclose(rows[["MPJAE", "PA-MPJAE"]], 0, atol=1e-3)
+
+    smpl = PosingModel.load(standin_dir, "smpl", "neutral").joint_regressor
+    joints = np.einsum("jv,pvc->pjc", smpl, compare(protocol, standin_dir, "smpl").truth(people))
+    turns = np.stack([challenge_orientations(p.parameters) for p in people])
+    columns = {"person_key": keys, "joints": joints, "joints_convention": np.array("smpl_24")}
+    turned = turns @ Rotation.from_rotvec([0.3, 0, 0]).as_matrix()
+    rows = scored(columns | {"orientations": turned}, protocol).people
+    np.testing.assert_allclose(rows["MPJAE"], np.degrees(0.3), atol=1e-6)
+    assert scored(columns, protocol).people["MPJAE"].isna().all()
+    with pytest.raises(ProtocolError, match="orientations should be rotation matrices, in camera space"):
+        scored(columns | {"orientations": turns * 2}, protocol)
 
 
 def test_a_hidden_truth_says_what_to_do_instead(tmp_path, standin_dir, meshes):

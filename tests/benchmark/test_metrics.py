@@ -107,18 +107,18 @@ def test_alignment_never_makes_the_summed_square_worse(geometry, meshes, seed, n
     assert (((aligned - truth) ** 2).sum((1, 2)) <= ((centred - truth) ** 2).sum((1, 2)) + 1e-12).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), noise=st.floats(1e-3, 0.1), turn=st.floats(0.05, 0.6), scale=st.floats(0.8, 1.25))
 def test_pa_errors_stay_below_the_rooted_ones(geometry, meshes, seed, noise, turn, scale):
     predicted, truth = meshes(2, seed, noise)
     predicted = predicted @ axis_angle_to_matrix(np.array([0.0, turn, 0.0])).T * scale
-    found = measure(predicted, truth, geometry)
+    found = measure(predicted, truth, geometry, [*ROOT_NAMES, *(f"PA-{name}" for name in ROOT_NAMES)])
     for name in ROOT_NAMES:
         # A mean of distances is not the least-squares criterion, so a few per cent above are lawful.
         assert (found[f"PA-{name}"] <= found[name] * 1.05 + 1e-9).all(), name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), shift=st.tuples(*[st.floats(-10, 10)] * 3))
 def test_a_translation_of_the_prediction_changes_nothing(geometry, meshes, seed, shift):
     predicted, truth = meshes(2, seed)
@@ -127,7 +127,7 @@ def test_a_translation_of_the_prediction_changes_nothing(geometry, meshes, seed,
         np.testing.assert_allclose(moved[name], still[name], atol=1e-6, err_msg=name)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 1000), turn=st.tuples(*[st.floats(-2, 2)] * 3), scale=st.floats(0.3, 3))
 def test_a_similarity_of_the_prediction_changes_no_pa_measure(geometry, meshes, seed, turn, scale):
     predicted, truth = meshes(2, seed)

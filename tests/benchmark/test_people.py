@@ -103,12 +103,19 @@ def test_parameters_gender_and_missing_labels_arrive_as_they_are(tmp_path):
     assert (found.has_left_hand, found.has_right_hand, found.has_face) == (True, False, False)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_children_are_asked_about_unless_the_protocol_leaves_them_out(tmp_path, weight):
+    write(tmp_path, "bedlam", "val", [[posed(0), posed(1, kid_weight=weight)]])
+    assert [person.kid_weight for person in benchmark_people(tmp_path, BEDLAM)] == [None, weight]
+    adults = BEDLAM.model_copy(update={"selection": BEDLAM.selection.model_copy(update={"kids": "leave_out"})})
+    assert [person.kid_weight for person in benchmark_people(tmp_path, adults)] == [None]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"bbox_xyxy": None}, "bedlam-val-f0#0: bbox_xyxy should be given"),
         ({"body_model": "smplh"}, "body_model should be smplx, found smplh"),
-        ({"kid_weight": 0.5}, "kid_weight should be absent: protocol bedlam_val poses adults, found 0.5"),
     ],
 )
 def test_a_person_that_the_protocol_cannot_use_is_named(tmp_path, fields, message):

@@ -8,7 +8,11 @@ import yaml
 from ehps.benchmark.describe import describe
 from ehps.benchmark.measures import Measure, get_measure, lower_is_better, means, measures
 from ehps.benchmark.protocol import PROTOCOL_DIR, load_protocol, protocols, published_test_sets
+from ehps.cards import card_ids, load_card
 from ehps.errors import ProtocolError, UnknownNameError
+
+KNOWN = protocols()
+WITH_CARD = [protocol for protocol in KNOWN.values() if protocol.dataset in card_ids()]
 
 
 @pytest.fixture
@@ -24,10 +28,10 @@ def edited(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("name", sorted(protocols()))
+@pytest.mark.parametrize("name", sorted(KNOWN))
 def test_the_protocols_that_come_along_are_sound(name):
     protocol = load_protocol(name)
-    assert protocol == protocols()[name]
+    assert protocol == KNOWN[name]
     assert protocol.citation
     assert [measure.name for measure in protocol.measure_objects] == list(protocol.measures)
 
@@ -42,7 +46,7 @@ def test_a_protocol_is_told_in_plain_words():
     assert "Who: every person of ehf test." in describe(load_protocol("ehf"))
 
 
-@pytest.mark.parametrize("name", sorted(protocols()))
+@pytest.mark.parametrize("name", sorted(KNOWN))
 def test_every_protocol_can_be_told(name):
     text = describe(load_protocol(name))
     assert f"({name}, version " in text
@@ -54,19 +58,29 @@ def test_the_habits_of_published_evaluations_are_told():
     words = {
         "pw3d_h36m14": "become SMPL meshes by the matrix of smplx2smpl.pkl",
         "pw3d_lsp14_smplreg": "rows 1, 2, 4, 5, 7, 8, 12, 15 and 16 to 21 of each body's own J_regressor",
-        "emdb1": "meet at the midpoint of the hips",
+        "emdb1": "Motion is measured over neighbouring pictures of a track",
+        "agora_val_official": "meet at the midpoint of the hips",
         "ubody_intra": "only those whose truth lies inside the picture are averaged",
         "agora_val": "every person of agora val, without children.",
         "agora_test": "hands and faces of the missed count with an error of zero (the owner's habit)",
         "freihand_eval": "with labels of right_hand",
         "interhand26m_test": "a joint that is not labelled does not count",
+        "pw3d_challenge": "Angles need a predicted pose or orientations",
+        "agora_val_everyone": "every person of agora val.",
     }
     for name, expected in words.items():
         assert expected in describe(load_protocol(name)), name
 
 
+@pytest.mark.parametrize("protocol", WITH_CARD, ids=lambda own: own.id)
+def test_the_card_names_the_split_exactly_when_its_labels_can_be_had(protocol):
+    is_hidden = protocol.ground_truth == "hidden"
+    assert (protocol.split in load_card(protocol.dataset).splits) != is_hidden
+    assert ("whose labels nobody else has" in describe(protocol)) == is_hidden
+
+
 def test_the_two_14_joint_variants_of_3dpw_stay_apart():
-    known = protocols()
+    known = KNOWN
     ours, theirs = known["pw3d_lsp14_smplreg"], known["pw3d_h36m14"]
     assert (ours.dataset, ours.split) == (theirs.dataset, theirs.split)
     assert ours.regressors != theirs.regressors
@@ -105,6 +119,8 @@ def test_a_missing_person_costs_by_the_part_of_the_measure():
         ({"version": None}, "version: field required"),
         ({"colour": "red"}, "colour: extra inputs are not permitted, found 'red'"),
         ({"ground_truth": "parameters"}, "gendering is none exactly when the ground truth is not posed"),
+        ({"measures": ["PVE", "ACC"], "stride": 2}, "measures of motion need every picture, found stride 2"),
+        ({"measures": ["PVE", "MPJAE"]}, "measures of angles need a posed truth (parameters), found vertices"),
         ({"ground_truth": "hidden"}, "a hidden ground truth needs a submission format"),
         ({"boxes": {"source": "detector", "padding": 1}}, "detector must be named exactly when source is detector"),
         ({"id": "other"}, "the id should be 'ehf' as the file, found 'other'"),
@@ -133,7 +149,7 @@ def test_an_absent_or_broken_file_says_so(tmp_path):
 
 
 def test_papers_names_of_test_sets_lead_to_protocols():
-    found = published_test_sets(protocols())
+    found = published_test_sets(KNOWN)
     assert found["EHF", None] == "ehf"
     assert found["BEDLAM-val", None] == "bedlam_val"
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ehps.benchmark.motion import acceleration_error, acceleration_errors
+from ehps.benchmark.motion import acceleration_error, acceleration_errors, jitter, jitters
 from ehps.benchmark.shape import centred_error, height, t_pose_scaled_error
 
 
@@ -84,6 +84,27 @@ def test_gaps_and_other_tracks_are_no_motion():
     assert np.flatnonzero(~np.isnan(found)).tolist() == [3, 4]
     order = [2, 3, 0]
     np.testing.assert_allclose(found[3], acceleration_error(predicted[order], truth[order])[1])
+
+
+def test_a_known_jitter():
+    """A constant third difference of one joint in 24, and none from the joints that count as still."""
+    time = np.arange(6.0)
+    points = np.zeros((6, 24, 3))
+    points[:, 5, 0] = 1e-5 * time**3
+    points[:, 8] = np.random.default_rng(0).normal(size=(6, 3))
+    third = 6e-5 * 30**3 / 10
+    np.testing.assert_allclose(jitter(points), [np.nan, *[third / 24] * 3, np.nan, np.nan], rtol=1e-9)
+    still = points + np.random.default_rng(1).normal(size=(6, 1, 3))
+    np.testing.assert_allclose(jitter(still), jitter(points), rtol=1e-6, err_msg="where the body stands counts")
+    assert np.isnan(jitter(points[:3])).all()
+
+
+def test_jitter_needs_four_pictures_in_a_row_of_one_track():
+    tracks, frames = ["a"] * 5 + ["b"] * 4, np.array([4, 0, 1, 2, 3, 0, 1, 2, 4])
+    points = np.random.default_rng(2).normal(size=(9, 24, 3))
+    found = jitters(points, tracks, frames)
+    assert np.flatnonzero(~np.isnan(found)).tolist() == [2, 3]
+    np.testing.assert_allclose(found[2], jitter(points[[1, 2, 3, 4]])[1])
 
 
 def test_an_unlabelled_joint_is_left_out():

@@ -64,6 +64,20 @@ def test_agoras_zip_holds_a_file_a_person_in_pixels_of_the_large_pictures(tmp_pa
     assert first["params"]["expression"].shape == (1, 10)
 
 
+def test_a_kid_is_marked_and_has_the_weight_of_the_template_as_its_last_beta(tmp_path, body):
+    weights = np.full(PEOPLE, np.nan)
+    weights[1] = 0.4
+    path = written(tmp_path, "agora", body | {"kid_weight": weights}, ".zip")
+    assert check_submission("agora", path) == []
+    with zipfile.ZipFile(path) as archive:
+        adult, kid = (
+            pickle.loads(archive.read(f"predictions/ag_validationset_0_personId_{row}.pkl")) for row in range(2)
+        )
+    assert (adult["age"], kid["age"], kid["kid_flag"]) == ("adult", "kid", True)
+    np.testing.assert_allclose(kid["params"]["betas"], [[*body["betas"][1], 0.4]], rtol=1e-6)
+    np.testing.assert_allclose(adult["params"]["betas"], body["betas"][:1], rtol=1e-6)
+
+
 def test_equal_predictions_are_equal_files(tmp_path, body):
     first = written(tmp_path, "agora", body, ".zip").read_bytes()
     assert written(tmp_path, "agora", body, ".zip").read_bytes() == first

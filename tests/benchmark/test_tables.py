@@ -25,7 +25,6 @@ from ehps.benchmark.tables import (
     published_block,
     ranks,
     reproduction_gap,
-    scaling_table,
     sort_rows,
 )
 
@@ -199,6 +198,14 @@ def test_other_frames_print_the_same_way():
     assert frame_to_markdown(table).splitlines()[-1] == r"| bc\|d | 22.0 |"
 
 
+def test_words_stand_left_and_numbers_right():
+    table = pd.DataFrame(
+        {"a": ["x"], "paper": ["Some Paper"], "mm": ["**4.0**"], "of": ["1/5"], "hole": ["\N{EN DASH}"]}
+    )
+    assert frame_to_markdown(table).splitlines()[1] == "| --- | --- | ---: | ---: | ---: |"
+    assert frame_to_text(pd.DataFrame({"a": ["x", "y"], "of": ["b", "a longer one"]})).splitlines()[2] == "x  b"
+
+
 @pytest.fixture
 def published():
     """Two papers on one method, a re-run of it, and another method."""
@@ -243,20 +250,6 @@ def test_a_mean_of_a_measure_looks_at_that_measure(result_rows):
     matrix = build_matrix(rows, [("ehf", "PVE"), ("ehf", "PVE@hands"), ("bedlam_val", "PVE@hands")])
     hands = MEAN.model_copy(update={"name": "MPE-hands", "measure": "PVE@hands"})
     assert add_mean(matrix, hands, PRIMARIES).values.loc["a", ("MPE-hands", "MPE-hands")] == 35
-
-
-def test_scaling_is_the_best_by_size_and_people_and_leaves_out_who_does_not_tell(result_rows):
-    sizes = ((1e6, 100, 90.0), (1e6, 1000, 80.0), (1e6, 1000, 70.0), (9e6, 1000, 60.0), (None, 1000, 1.0))
-    rows = result_rows(
-        *(
-            cell(f"m{i}", "ehf", mean, network_parameters=parameters, training_people=people)
-            for i, (parameters, people, mean) in enumerate(sizes)
-        )
-    )
-    table = scaling_table(rows, ("ehf", "PVE"))
-    assert table.index.tolist() == [1e6, 9e6]
-    assert table.columns.tolist() == [100, 1000]
-    np.testing.assert_array_equal(table.to_numpy(), [[90, 70], [np.nan, 60]])
 
 
 def test_a_heatmap_is_a_picture_of_the_matrix(matrix, tmp_path):

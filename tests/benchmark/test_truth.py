@@ -1,5 +1,6 @@
 """The true meshes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from ehps.benchmark.interface import BenchmarkPerson
 from ehps.benchmark.protocol import load_protocol
 from ehps.benchmark.truth import posed_meshes, recorded_meshes, stack_parameters
 from ehps.body.posing import PosingModel
-from ehps.errors import RecordError
+from ehps.errors import BodyModelError, RecordError
 
 NEUTRAL = load_protocol("bedlam_val")
 GENDERED = NEUTRAL.model_copy(
@@ -73,6 +74,25 @@ def test_the_protocol_decides_whose_gender_poses_and_order_is_kept(monkeypatch):
     labelled, neutral = (posed_meshes(Path("unused"), protocol)(asked)[:, 0] for protocol in (GENDERED, NEUTRAL))
     np.testing.assert_array_equal(labelled, [[1, 10, 0], [2, 10, 1], [1, 10, 2]])
     np.testing.assert_array_equal(neutral, [[0, 11, 0], [0, 11, 1], [0, 11, 2]])
+
+
+def test_a_kid_is_the_adult_of_its_betas_led_towards_the_kids_template(standin_dir):
+    adult, half, whole = (replace(person(gender="male"), kid_weight=weight) for weight in (None, 0.5, 1.0))
+    rest = {"global_orient": np.zeros(3), "body_pose": np.zeros((21, 3))}
+    adult, half, whole = (replace(p, parameters={**p.parameters, **rest}) for p in (adult, half, whole))
+    meshes = posed_meshes(standin_dir, GENDERED)([half, adult, whole])
+    kid = np.load(standin_dir / "smplx" / "smplx_kid_template.npy")
+    step = kid - kid.mean(axis=0) - PosingModel.load(standin_dir, "smplx", "male").template
+    np.testing.assert_allclose(meshes[0] - meshes[1], 0.5 * step, atol=1e-9)
+    np.testing.assert_allclose(meshes[2] - meshes[1], step, atol=1e-9)
+
+
+def test_a_kid_without_the_kids_template_says_where_to_get_it(standin_dir, tmp_path):
+    (tmp_path / "smplx").mkdir()
+    (tmp_path / "smplx" / "SMPLX_MALE.npz").symlink_to(standin_dir / "smplx" / "SMPLX_MALE.npz")
+    kid = replace(person(gender="male"), kid_weight=0.5)
+    with pytest.raises(BodyModelError, match=r"no template of kids for smplx: .*; download smplx_kid_template"):
+        posed_meshes(tmp_path, GENDERED)([kid])
 
 
 def test_a_person_without_a_gender_cannot_be_posed_by_it():

@@ -18,7 +18,6 @@ from ehps.benchmark.results import RunFacts, make_result, write_result
 from ehps.cli.main import app
 from ehps.errors import ProtocolError, QueryError
 from ehps.shards.catalog import query
-from ehps.tests.raw import ochuman
 
 EHF = load_protocol("ehf")
 DOCS = (Path(__file__).resolve().parents[2] / "docs/benchmark.md").read_text(encoding="utf-8")
@@ -34,15 +33,9 @@ def lines(*arguments: object) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """A small source, converted through the verb."""
-    root = tmp_path_factory.mktemp("compare")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EHPS_BODY_MODELS", "standin")
-        ochuman.build(root / "raw", bad=False, fits=False)
-        assert ehps("convert", "ochuman", "--raw", root / "raw", "--out", root / "data").exit_code == 0
-    return root / "data"
+@pytest.fixture(scope="session")
+def data(marked):
+    return marked
 
 
 @pytest.fixture(scope="module")

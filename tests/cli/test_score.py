@@ -74,6 +74,8 @@ def test_a_file_becomes_a_result_with_its_provenance(tree, predictions, tmp_path
     assert csv.startswith("model,ehf/PVE,")
     assert (tmp_path / "matrix.png").stat().st_size > 1000
     assert "tell both the network's size" in ehps("table", "--results", where, "--scaling", "ehf")
+    told = ehps("table", "--results", where, "--scaling", "freihand_eval", "--measure", "F@5")
+    assert told == "scaling is told of measures in mm; F@5 has none\n"
 
 
 def test_the_errors_join_with_the_catalog_by_key(tree, predictions, tmp_path):

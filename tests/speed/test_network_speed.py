@@ -1,11 +1,15 @@
-"""What training computes: the body's joints, the losses, a step and a forward pass of each size of network.
+"""What training computes: the body's joints, the losses, augmentation, a step and a forward pass of every network.
 
-Beside each its peer: the forward pass of the ``smplx`` package, which poses the whole mesh, and the network as a
-plain float32 loop would run it, that forward pass included. On a GPU (EHPS_SPEED_DEVICE=cuda) batches are larger,
-arithmetic is bf16 and the network compiled, and the share of the measured rate of bf16 matrices is recorded.
-EHPS_SPEED_SIZES (letters, "s" unless given) chooses the sizes.
+Beside each its peer: the forward pass of the ``smplx`` package, which poses the whole mesh; colours changed picture by
+picture; and the straight implementation of a step, which is float32 and eager, writes attention out and poses the mesh.
+
+With ``EHPS_SPEED_DEVICE=cuda EHPS_SPEED_SIZES=sblh`` it makes the table of a GPU (docs/training.md): batches are as
+large as fit, arithmetic is bf16 and the network compiled. ``EHPS_SPEED_SIZES`` are letters, "s" unless given;
+``EHPS_SPEED_BATCH`` is a number of people for all sizes; ``EHPS_SPEED_DEPTH`` cuts the encoders to so many blocks, to
+try the file out.
 """
 
+import gc
 import os
 import time
 
@@ -16,7 +20,10 @@ import torch
 from ehps.body.models import load_smplx_layer
 from ehps.body.posing import PosingModel
 from ehps.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from ehps.training import smplestx, vit
+from ehps.training.augment import AugmentationRange, draw_all
 from ehps.training.batches import empty_batch, float_images
+from ehps.training.effects import apply_effects, colour_maps
 from ehps.training.losses import compute_losses, mean_losses
 from ehps.training.networks import body_of, new_network_of
 from ehps.training.outputs import body_outputs
@@ -30,12 +37,27 @@ DEVICE = torch.device(os.environ.get("EHPS_SPEED_DEVICE", "cpu"))
 NETWORK_SIZES = os.environ.get("EHPS_SPEED_SIZES", "s")
 ON_GPU = DEVICE.type == "cuda"
 BODIES = 256
-BATCH = {"s": 256, "b": 128, "l": 64, "h": 48} if ON_GPU else dict.fromkeys("sblh", 4)
+# As many people as a GPU of 80 GiB holds in bf16; where they do not fit, half as many are tried.
+BATCH = {"s": 512, "b": 256, "l": 128, "h": 64} if ON_GPU else dict.fromkeys("sblh", 4)
+if "EHPS_SPEED_BATCH" in os.environ:
+    BATCH = dict.fromkeys("sblh", int(os.environ["EHPS_SPEED_BATCH"]))
+MODELS = ("smplest-x", "smpler-x")
+COLUMNS = {
+    "batch": "people a step",
+    "train_people_per_s": "train, people/s",
+    "train_share_of_matrices": "of the matrix rate",
+    "train_gib": "train, GiB",
+    "infer_people_per_s": "inference, people/s",
+    "infer_share_of_matrices": "of the matrix rate",
+    "infer_gib": "inference, GiB",
+    "straight_people_per_s": "straight float32, people/s",
+    "times_straight": "times it",
+}
 PARTS = {"global_orient": (), "body_pose": (21,), "left_hand_pose": (15,), "right_hand_pose": (15,), "jaw_pose": ()}
 
 
-def timed(work, rounds=5):
-    """The median seconds of a function, the first call left out."""
+def timed(work, rounds=20 if ON_GPU else 2):
+    """The median seconds of a function, the first call, which may compile, left out."""
     seconds = []
     for _ in range(rounds + 1):
         began = time.perf_counter()
@@ -127,6 +149,7 @@ def test_losses_beside_the_body(benchmark, joint_layer):
     benchmark.pedantic(whole, rounds=3)
 
 
+@pytest.fixture(scope="module")
 def matrix_rate():
     """Floating-point operations a second of large matrices, bf16 on a GPU, float32 elsewhere."""
     count, dtype = (8192, torch.bfloat16) if ON_GPU else (1024, torch.float32)
@@ -134,59 +157,189 @@ def matrix_rate():
     return 2 * count**3 / timed(lambda: a @ b)
 
 
-@pytest.mark.parametrize("size", NETWORK_SIZES)
-@pytest.mark.parametrize("model", ["smplest-x", "smpler-x"])
-@pytest.mark.benchmark(group="networks")
-def test_a_step_and_a_forward_pass(benchmark, joint_layer, model, size):
-    network = new_network_of(model, SIZES[size]).to(DEVICE)
-    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], 1e-6, fused=ON_GPU)
-    batch = filled_batch(BATCH[size])
-    run = torch.compile(network) if ON_GPU else network
+@pytest.fixture(scope="module")
+def table(request, matrix_rate):
+    """Rows of the note's table, printed when all are measured."""
+    rows = {}
+    yield rows
+    name = torch.cuda.get_device_name(DEVICE) if ON_GPU else "processor"
+    lines = [
+        f"{name}: {matrix_rate / 1e12:.3g} TFLOP/s of matrices",
+        "",
+        f"| network | {' | '.join(COLUMNS.values())} |",
+    ]
+    lines.append("|---" * (1 + len(COLUMNS)) + "|")
+    lines += [f"| {of} | {' | '.join(shown(row.get(column)) for column in COLUMNS)} |" for of, row in rows.items()]
+    plugins = request.config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+        plugins.getplugin("terminalreporter").write_line("\n".join(["", "", *lines]))
+
+
+def shown(value):
+    return "" if value is None else f"{value:.3g}"
+
+
+def size_of(letter):
+    """A published size, or a shallower one to try this file out."""
+    depth = int(os.environ.get("EHPS_SPEED_DEPTH", SIZES[letter].depth))
+    return SIZES[letter]._replace(depth=depth)
+
+
+def straight_attention(q, k, v):
+    """Attention as a straight implementation writes it."""
+    return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(-1) @ v
+
+
+class WholeMesh(torch.nn.Module):
+    """The body layer of a straight implementation: the ``smplx`` package's, with all of its vertices."""
+
+    def __init__(self):
+        super().__init__()
+        self.peer = load_smplx_layer("neutral").to(DEVICE)
+
+    def forward(self, *, betas, expression, transl, **rotations):
+        flat = {name: matrix_to_axis_angle(value).flatten(1) for name, value in rotations.items()}
+        zeros = torch.zeros(len(betas), 3, device=betas.device)
+        posed = self.peer(**flat, betas=betas, expression=expression, transl=transl, leye_pose=zeros, reye_pose=zeros)
+        return posed.joints, posed.vertices
+
+
+def training_step(network, body, batch, optimiser, run):
+    """A step of training as a function; ``run`` is the network, compiled or not."""
+    is_half = run is not network and ON_GPU
 
     def step():
         images = float_images(batch.crops, batch.colour)
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=ON_GPU):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=is_half):
             said = run(images)
-        loss_of(said, joint_layer, batch).backward()
+        loss_of(said, body, batch).backward()
         optimiser.step()
         optimiser.zero_grad()
+
+    return step
+
+
+def trained(network):
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def memory_gib():
+    """The most memory since the last question, GiB; None on the processor."""
+    if not ON_GPU:
+        return None
+    peak = torch.cuda.max_memory_allocated(DEVICE) / 2**30
+    torch.cuda.reset_peak_memory_stats(DEVICE)
+    return peak
+
+
+def freed():
+    """Give back what the last measurement held."""
+    gc.collect()
+    if ON_GPU:
+        torch._dynamo.reset()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(DEVICE)
+
+
+def that_fits(measure, batch):
+    """Measure with as many people as given, or with half as many where memory is short, and so on."""
+    while True:
+        freed()
+        try:
+            return measure(batch)
+        except torch.cuda.OutOfMemoryError:
+            if batch == 1:
+                raise
+        batch //= 2
+
+
+def measure_ours(model, size, body, count, flops, peak):
+    """A row of the table without its peer."""
+    network = new_network_of(model, size).to(DEVICE).train()
+    run = torch.compile(network) if ON_GPU else network
+    optimiser = torch.optim.AdamW(trained(network), 1e-6, fused=ON_GPU)
+    batch = filled_batch(count)
+    row = {"batch": count, "train_people_per_s": count / timed(training_step(network, body, batch, optimiser, run))}
+    row |= {"train_share_of_matrices": 3 * flops * row["train_people_per_s"] / peak, "train_gib": memory_gib()}
+    del optimiser
+    network.eval().requires_grad_(False)
 
     @torch.inference_mode()
     def forward():
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=ON_GPU):
             run(float_images(batch.crops))
 
-    train = BATCH[size] / timed(step, rounds=3)
-    network.eval()
-    infer = BATCH[size] / timed(forward, rounds=3)
-    info = {"train_people_per_s": train, "infer_people_per_s": infer}
-    if model == "smplest-x":
-        flops, peak = forward_flops(SIZES[size]), matrix_rate()
-        info |= {"train_share_of_matrices": 3 * flops * train / peak, "infer_share_of_matrices": flops * infer / peak}
-    if ON_GPU:
-        info["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
-    benchmark.extra_info.update({name: round(value, 3) for name, value in info.items()})
-    benchmark.pedantic(forward, rounds=1)
+    freed()
+    row |= {"infer_people_per_s": count / timed(forward), "infer_gib": memory_gib()}
+    return row | {"infer_share_of_matrices": flops * row["infer_people_per_s"] / peak}
 
 
-@pytest.mark.benchmark(group="a training step, S")
-def test_a_step_beside_a_plain_loop(benchmark, joint_layer):
-    """The plain loop poses the whole mesh with smplx, in float32, and looks at its joints."""
-    network, batch = new_network_of("smplest-x", SIZES["s"]).to(DEVICE), filled_batch(BATCH["s"])
-    peer = load_smplx_layer("neutral").to(DEVICE)
+def measure_straight(model, size, count):
+    """People a second of a straight float32 eager implementation of the same network."""
+    network = new_network_of(model, size).to(DEVICE).train()
+    optimiser = torch.optim.Adam(trained(network), 1e-6, foreach=False, fused=False)
+    step = training_step(network, WholeMesh(), filled_batch(count), optimiser, network)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (vit, smplestx):
+            patch.setattr(module, "scaled_dot_product_attention", straight_attention)
+        return count / timed(step)
 
-    class WholeMesh(torch.nn.Module):
-        """smplx in the place of our layer."""
 
-        def forward(self, *, betas, expression, transl, **rotations):
-            flat = {name: matrix_to_axis_angle(value).flatten(1) for name, value in rotations.items()}
-            zeros = torch.zeros(len(betas), 3, device=betas.device)
-            posed = peer(**flat, betas=betas, expression=expression, transl=transl, leye_pose=zeros, reye_pose=zeros)
-            return posed.joints, posed.vertices
+@pytest.mark.filterwarnings("ignore")  # what a compiler has to say of a GPU is no failure of ours
+@pytest.mark.parametrize("letter", NETWORK_SIZES)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.benchmark(group="networks")
+def test_a_step_and_a_forward_pass(benchmark, joint_layer, matrix_rate, table, model, letter):
+    size = size_of(letter)
+    flops = forward_flops(model, size)
+    row = that_fits(lambda count: measure_ours(model, size, joint_layer, count, flops, matrix_rate), BATCH[letter])
+    row["straight_people_per_s"] = that_fits(lambda count: measure_straight(model, size, count), row["batch"])
+    row["times_straight"] = row["train_people_per_s"] / row["straight_people_per_s"]
+    table[f"{model}-{letter}"] = row
+    benchmark.extra_info.update({name: round(value, 3) for name, value in row.items() if value is not None})
+    freed()
+    benchmark.pedantic(lambda: None, rounds=1)
 
-    def step(body):
-        loss_of(network(float_images(batch.crops, batch.colour)), body, batch).backward()
 
-    theirs, ours = timed(lambda: step(WholeMesh()), rounds=2), timed(lambda: step(joint_layer), rounds=2)
-    benchmark.extra_info["times_plain"] = round(theirs / ours, 2)
-    benchmark.pedantic(step, args=(joint_layer,), rounds=1)
+def coloured_one_by_one(crops, colours):
+    """Colours of pictures as a loader changes them, one picture after another."""
+    out = np.empty(crops.shape, np.float32)
+    for crop, colour, into in zip(crops, colours, out, strict=True):
+        into[:] = np.clip(np.einsum("ij,jhw->ihw", colour[:, :3], crop, dtype=np.float32) + colour[:, 3:, None], 0, 255)
+    return out / 255
+
+
+@pytest.mark.benchmark(group="colours of 64 crops")
+def test_colours_of_a_batch(benchmark):
+    """On the device that trains, all at once; the peer is a loader's thread on the processor."""
+    changes = draw_all(0, np.arange(64), AugmentationRange(brightness=0.3, contrast=0.3, saturation=0.3, hue=10.0))
+    batch = filled_batch(64)._replace(colour=torch.from_numpy(colour_maps(changes)).to(DEVICE))
+    crops, colours = batch.crops.cpu().numpy(), batch.colour.cpu().numpy()
+    difference = float_images(batch.crops, batch.colour).cpu() - torch.from_numpy(coloured_one_by_one(crops, colours))
+    assert difference.abs().max() < 1e-4
+    ours = timed(lambda: float_images(batch.crops, batch.colour))
+    benchmark.extra_info["times_one_by_one"] = round(timed(lambda: coloured_one_by_one(crops, colours), 2) / ours, 1)
+    benchmark.pedantic(float_images, args=(batch.crops, batch.colour), rounds=5)
+
+
+EFFECTS = {
+    "occlusion": AugmentationRange(occlusion_probability=1.0),
+    "blur": AugmentationRange(blur_probability=1.0),
+    "compression": AugmentationRange(jpeg_probability=1.0),
+}
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+@pytest.mark.benchmark(group="effects on 64 crops, one thread of a loader")
+def test_effects_on_bytes(benchmark, effect):
+    """Beside the copy of the same bytes, which nothing that changes them is quicker than."""
+    changes = draw_all(0, np.arange(64), EFFECTS[effect])
+    crops = filled_batch(64).crops.cpu().numpy()
+
+    def change():
+        for crop, one in zip(crops, changes, strict=True):
+            apply_effects(crop, one)
+
+    benchmark.extra_info["times_copy"] = round(timed(change, 3) / timed(crops.copy), 1)
+    benchmark.extra_info["crops_per_s"] = round(len(crops) / timed(change, 3))
+    benchmark.pedantic(change, rounds=3)

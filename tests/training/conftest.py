@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from ehps.shards.catalog import build_catalog
@@ -16,6 +17,15 @@ WIDTH, HEIGHT = 160, 200
 K = np.array([[300.0, 0, 80], [0, 300, 100], [0, 0, 1]])
 POSES = ("global_orient", "body_pose", "left_hand_pose", "right_hand_pose", "jaw_pose")
 FLOATS = (*POSES, "betas", "expression", "transl")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small compute no faster on two threads, which only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def posed_people(rng, count):
@@ -76,17 +86,16 @@ def converted(tmp_path_factory, standin_dir):
     return out
 
 
-@pytest.fixture
-def recipe(tmp_path):
+def tiny_recipe(folder):
     """A network so small that a step takes no time, on everyone of the converted tree."""
     members = [{"dataset": "bedlam"}, {"dataset": "ehf", "split": "test"}]
-    path = tmp_path / "tiny.yaml"
+    path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump({"about": "t", "strategy": "concat", "members": members}))
     return Recipe(
         name="tiny",
         about="test",
         mixture=str(path),
-        network=NetworkSize(embed_dim=16, depth=2, num_heads=2, drop_path_rate=0.2, dim_out=8),
+        network=NetworkSize(16, 2, 2, drop_path_rate=0.2, dim_out=8, decoder_depth=1, decoder_heads=1),
         batch_size=4,
         steps=6,
         lr=1e-3,
@@ -99,3 +108,9 @@ def recipe(tmp_path):
         save_every=3,
         seed=3,
     )
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """The recipe of ``tiny_recipe``."""
+    return tiny_recipe(tmp_path)

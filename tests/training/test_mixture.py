@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ehps.errors import QueryError, RecipeError
 from ehps.training.mixture import Locality, Member, Mixture, Schedule, load_mixture, mix, order_of
 from ehps.training.order import ReleasedBalance
-from ehps.training.selection import Runs, Selection, compact, interrupted_range, select_all
+from ehps.training.selection import Runs, Selection, compact, count_different, interrupted_range, select_all
 from ehps.training.shares import borders_of, shares_of, shares_over
 
 BEDLAM, EHF = Member(dataset="bedlam"), Member(dataset="ehf", split="test")
@@ -35,6 +35,15 @@ def plain_selections(sizes, mixed):
         Selection(member.label, member, interrupted_range(int(first), size, 1, np.zeros(0, int)), None, 0)
         for member, first, size in zip(members, firsts, sizes, strict=False)
     ]
+
+
+def test_who_is_in_several_members_is_one_person(converted):
+    twice = mixture(BEDLAM, Member(dataset="bedlam", stride=2, name="half"), EHF)
+    found = select_all(twice, converted)
+    assert [len(selection) for selection in found] == [12, 6, 5]
+    assert count_different(found) == mix(twice, converted).num_people == 17
+    assert count_different(found[1:2]) == 6
+    assert count_different([]) == 0
 
 
 def test_strategies_give_their_shares():

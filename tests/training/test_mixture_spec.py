@@ -134,6 +134,23 @@ def test_a_mixture_nests_in_python_as_well():
     assert [label for label, _ in leaves(outer)] == ["inner/agora", "demo/bedlam", "demo/mscoco"]
 
 
+def test_one_member_of_a_mixture_is_a_mixture_by_name_or_by_file(tmp_path):
+    alone = load_mixture("forty/bedlam")
+    assert [(member.dataset, member.stride) for member in alone.members] == [("bedlam", 5)]
+    assert (alone.name, alone.seed, alone.epoch_length) == ("bedlam", 2023, None)
+    schedule = {"points": [[0, 1]]}
+    members = [
+        {"dataset": "ehf", "name": "rare", "per_epoch": 3, "schedule": schedule},
+        {"mixture": "demo", "per_epoch": 2},
+    ]
+    path = write(tmp_path, strategy="explicit", members=members, seed=4)
+    rare = load_mixture(f"{path}/rare")
+    assert (rare.seed, rare.members[0].per_epoch, rare.members[0].schedule) == (4, None, None)
+    assert load_mixture(f"{path}/demo/mscoco").members[0].where == "has_body_pose"
+    with pytest.raises(UnknownNameError, match="member of the mixture forty called 'bedlan'; did you mean bedlam"):
+        load_mixture("forty/bedlan")
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("linear", [1, 1, 2, 3, 3]), ("step", [1, 1, 1, 3, 3]), ("cosine", [1, 1, 2, 3, 3])],

@@ -204,6 +204,20 @@ def test_a_size_has_as_many_parameters_as_published(size, count):
     assert sum(parameter.numel() for parameter in network.parameters()) == count
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_keys_and_shapes_are_the_released_file_s_at_another_width(size, golden_dir):
+    stored = load_checkpoint(golden_dir / "smplerx_tiny_a.pth.tar")["network"]
+    with torch.device("meta"):
+        network = SmplerX(SIZES[size]._replace(depth=2))
+    wanted = {key: [at_width(n, SIZES[size].embed_dim) for n in value.shape] for key, value in stored.items()}
+    assert {key: list(value.shape) for key, value in network.state_dict().items()} == wanted
+
+
+def at_width(length, width):
+    """A length of the file, whose width is 48, at another width: a multiple of it, 400 channels more, or fixed."""
+    return {448: 400 + width}.get(length, length * width // 48 if length in (12, 24, 48, 144, 192) else length)
+
+
 def plain_box_features(features, box, bins):
     """The mean over sample points of each bin, point by point."""
     height, width = features.shape[1:]

@@ -31,7 +31,9 @@ def test_finetuning_takes_network_size_and_switches_from_the_file(tmp_path, quir
     recipe = started_from(get_recipe("finetune_agora"), tmp_path / "general.pt")
     assert (recipe.model, recipe.network, recipe.compat) == ("smpler-x", SIZE, compat)
     assert recipe.mixture == "finetune_agora"
-    network = new_network(recipe)
+    told = []
+    network = new_network(recipe, told.append)
+    assert told == ["loaded general.pt; not used of it: config"]
     for name, value in before.state_dict().items():
         assert torch.equal(network.state_dict()[name], value), name
 

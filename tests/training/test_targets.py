@@ -86,6 +86,7 @@ def golden_labels(golden, i):
     return PersonLabels(
         joints_2d=golden["aug.in.joint_img"][i, :, :2],
         has_2d=has,
+        is_positive=np.ones(137, bool),
         joints_3d=golden["aug.in.joint_cam"][i],
         has_3d=has,
         pose=golden["aug.in.pose_53x3"][i] * has_pose[:, None],
