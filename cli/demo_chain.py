@@ -7,7 +7,7 @@ rendered from posed bodies through real camera geometry, all of it made by the f
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,9 +27,9 @@ def run(out: Path, *, frames: int, steps: int | None, jobs: int) -> None:
     """Run every step below ``out`` and print the matrix; what an earlier run finished is not done again."""
     os.environ[ENVIRONMENT] = "standin"
     raw, data, runs, results = (out / name for name in ("raw", "data", "run", "results"))
-    step = _Clock()
-    step("raw trees of the stand-in body", lambda: write_trees(raw, frames, jobs))
-    step("convert to shards and catalog", lambda: convert_trees(raw, data, jobs))
+    step, sizes = Clock(), {name: {"frames": max(3, round(frames * share))} for name, share in SHARES.items()}
+    step("raw trees of the stand-in body", lambda: write_trees(raw, sizes, jobs))
+    step("convert to shards and catalog", lambda: convert_trees(raw, data, SHARES, jobs))
     step("plan the mixture", lambda: show_plan(data))
     recipe = demo_recipe(steps)
     step("score the untrained model", lambda: score_untrained(recipe, data, results))
@@ -45,13 +45,14 @@ def run(out: Path, *, frames: int, steps: int | None, jobs: int) -> None:
     print(f"Catalog     ehps sql --catalog {data} 'select dataset, split, count(*) as people from people group by all'")
 
 
-class _Clock:
+class Clock:
     """Names each step on stderr and says how long it took."""
 
     def __init__(self) -> None:
         self._start, self._number = time.perf_counter(), 0
 
     def __call__(self, title: str, work: Callable[[], Any]) -> Any:
+        """Do a step's work and return what it gives."""
         self._number += 1
         note(f"\n[{self._number}] {title}")
         start = time.perf_counter()
@@ -64,31 +65,34 @@ class _Clock:
         return time.perf_counter() - self._start
 
 
-def write_trees(raw: Path, frames: int, jobs: int) -> None:
-    """Write the raw trees, each appearing by a rename; pictures are drawn in several processes."""
+def write_trees(raw: Path, wanted: Mapping[str, Mapping[str, int]], jobs: int) -> None:
+    """Write the raw trees that are not there, each appearing by a rename; pictures are drawn in several processes.
+
+    ``wanted`` says how large the tree of a source should be, in the words of its builder.
+    """
     from ..body.standin import standin_dir
 
     standin_dir()  # built once, before the processes look for it
-    wanted = {name: max(3, round(frames * share)) for name, share in SHARES.items() if not (raw / name).is_dir()}
+    missing = {name: size for name, size in wanted.items() if not (raw / name).is_dir()}
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for future in [pool.submit(_write_tree, raw, name, count) for name, count in wanted.items()]:
+        for future in [pool.submit(_write_tree, raw, name, size) for name, size in missing.items()]:
             future.result()
 
 
-def _write_tree(raw: Path, name: str, frames: int) -> None:
+def _write_tree(raw: Path, name: str, size: Mapping[str, int]) -> None:
     module = importlib.import_module(f"..tests.raw.{name}", __package__)
     hidden = raw / f".{name}-{os.getpid()}"
     hidden.mkdir(parents=True)
-    module.build(hidden, frames=frames, pictures="rendered", bad=False)
+    module.build(hidden, **size, pictures="rendered", bad=False)
     hidden.rename(raw / name)
 
 
-def convert_trees(raw: Path, data: Path, jobs: int) -> None:
-    """Convert every tree into one folder of shards, and build its catalog."""
+def convert_trees(raw: Path, data: Path, names: Iterable[str], jobs: int) -> None:
+    """Convert trees into one folder of shards, and build its catalog."""
     from ..converters.engine import convert
     from ..shards.catalog import build_catalog
 
-    reports = [r for name in SHARES for r in convert(name, raw / name, data, jobs=jobs, catalog=False)]
+    reports = [r for name in names for r in convert(name, raw / name, data, jobs=jobs, catalog=False)]
     build_catalog(data)
     emit_table([report.summary() for report in reports])
 

@@ -32,6 +32,7 @@ from . import (
     slice_,
     sql,
     stats,
+    study,
     submit,
     table,
     train,
@@ -49,6 +50,7 @@ Examples:
   ehps train demo --catalog DATA --out RUN   train on a mixture
   ehps bench RUN --catalog DATA --out RESULTS
   ehps score --predictions pred.npz --protocol ehf --catalog DATA --model mine
+  ehps study datasets --catalog DATA --out STUDY   which data set is worth most alone?
   ehps predict clip.mp4 --checkpoint RUN --detector yolox_x.onnx --out OUT --overlays
   ehps demo                                  all of it, on built-in data
   ehps add dancefloor                        the files of a new source, to fill in
@@ -102,6 +104,7 @@ app.command("train")(train.train_recipe)
 app.command("bench")(bench.run_benchmark)
 app.command("predict")(predict.predict_pictures)
 app.command("score")(score.score_file)
+app.add_typer(study.app, name="study")
 app.add_typer(protocol.app, name="protocol")
 app.command("submit")(submit.submit_predictions)
 app.command("compare")(compare.compare_results)
