@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test install lint format docs speed browser real clean
+.PHONY: help demo test install lint format docs speed browser screenshots real clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ speed: install  ## measure speed beside peers and limits
 browser: install  ## open the dashboard in headless Chromium (installs it on Debian when run as root)
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 	$(BIN)/python -m pytest tests -m browser -q
+
+screenshots: demo  ## take the pictures of docs/dashboard.md anew (needs Chromium, as make browser does)
+	$(BIN)/python -m ehps.tests.dashboard.screenshots demo_out docs/images/dashboard
 
 real: install  ## run the tests on real samples and licensed body models
 	$(BIN)/python -m pytest tests -m real -q -rs

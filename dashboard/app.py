@@ -5,4 +5,6 @@ Streamlit executes it as a script outside its package, so the package is reached
 
 from importlib import import_module
 
-import_module("ehps.dashboard.shell").run()
+load = import_module("ehps.dashboard.loading").load
+with load("state").steady():
+    load("shell").run()

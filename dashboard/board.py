@@ -7,19 +7,21 @@ to orange (worst), two hues that every colour vision tells apart; the number its
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ..benchmark.measures import Measure, get_measure, lower_is_better, means, measures
+from ..benchmark.heatmap import badness
+from ..benchmark.measures import MeanOfPrimaries, get_measure, lower_is_better, means, measures
 from ..benchmark.protocol import Protocol
 from ..benchmark.render import SIGNS
-from ..benchmark.tables import Column, Matrix, add_mean, build_matrix, newest_versions, ranks, sort_rows
+from ..benchmark.tables import Column, Matrix, add_mean, build_matrix, newest_versions, ranks, row_labels, sort_rows
 
 PRIMARY = "primary"
-Shown = Literal["mm", "to best", "% of best", "rank"]
+Shown = Literal["mm", "to best", "% of best", "% of published", "rank"]
+CHOSEN = "MPE"  # the measure of a mean over sets that somebody chose: primaries in mm, lower is better
+Best = Mapping[Column, tuple[float, str]]  # the best published number of a column, and whose it is
 _UNDERLINE = "\N{COMBINING LOW LINE}"
 _INVISIBLE = "\N{ZERO WIDTH SPACE}"
 _BEST_RGB, _WORST_RGB, _STRENGTH = "0,114,178", "213,94,0", 0.34
@@ -52,10 +54,13 @@ def columns(results: pd.DataFrame, chosen: str, part: str | None) -> list[Column
     return sorted(((p, m) for p, m in have if m in wanted), key=lambda column: (wanted.index(column[1]), column[0]))
 
 
-def matrix_of(results: pd.DataFrame, chosen: str, part: str | None, known: Mapping[str, Protocol]) -> Matrix:
+def matrix_of(
+    results: pd.DataFrame, chosen: str, part: str | None, known: Mapping[str, Protocol], sets: Sequence[str] = ()
+) -> Matrix:
     """Return the matrix of a choice, best row of its first column first; with the primaries stand the means.
 
-    A mean over protocols is added where at least one of its protocols was measured by somebody.
+    A mean over protocols is added where at least one of its protocols was measured by somebody. ``sets`` are protocols
+    whose mean stands first, for the rows that have them all.
     """
     matrix = build_matrix(results, columns(results, chosen, part))
     if chosen == PRIMARY:
@@ -64,21 +69,45 @@ def matrix_of(results: pd.DataFrame, chosen: str, part: str | None, known: Mappi
         for mean in means().values():
             if measured & set(mean.protocols):
                 matrix = add_mean(matrix, mean, primaries)
+        matrix = _with_chosen_mean(matrix, sets, primaries) if sets else matrix
     return sort_rows(matrix, matrix.values.columns[0]) if len(matrix.values.columns) else matrix
 
 
-def without_empty_means(matrix: Matrix) -> tuple[Matrix, list[str]]:
-    """Return the matrix without the means that no model has, and a sentence on each of them."""
-    empty = [c for c in matrix.values.columns if c[1] in means() and np.isnan(matrix.values[c].to_numpy(float)).all()]
-    kept = [column for column in matrix.values.columns if column not in empty]
+def _with_chosen_mean(matrix: Matrix, sets: Sequence[str], primaries: Mapping[str, str]) -> Matrix:
+    """Return the matrix with the mean over some protocols as its first column."""
+    name = f"mean of {len(sets)} sets"
+    mean = MeanOfPrimaries(name=name, display_name=name, description="", protocols=tuple(sets))
+    wider = add_mean(matrix, mean, primaries)
+    labels = [(name, CHOSEN), *matrix.values.columns]
+    order = [len(labels) - 1, *range(len(labels) - 1)]
+    frames = (frame.iloc[:, order] for frame in (wider.values, wider.marks, wider.holes))
+    index = pd.MultiIndex.from_tuples(labels, names=matrix.values.columns.names)
+    return Matrix(*(frame.set_axis(index, axis=1) for frame in frames))
+
+
+def can_be_averaged(known: Mapping[str, Protocol], results: pd.DataFrame) -> list[str]:
+    """Return the measured protocols whose primaries are distances in mm, which alone have a mean."""
+    names = [name for name in dict.fromkeys(results["protocol"]) if name in known]
+    chosen = [name for name in names if (m := get_measure(known[name].primary)).unit == "mm" and m.lower_is_better]
+    return sorted(chosen)
+
+
+def without_empty_means(matrix: Matrix) -> tuple[Matrix, str]:
+    """Return the matrix without the means that no model has, and a sentence on them; empty where there are none."""
+    is_empty = [
+        name == measure and measure in means() and np.isnan(matrix.values[name, measure].to_numpy(float)).all()
+        for name, measure in matrix.values.columns
+    ]
+    empty = [measure for (_, measure), is_gone in zip(matrix.values.columns, is_empty, strict=True) if is_gone]
+    kept = [column for column, is_gone in zip(matrix.values.columns, is_empty, strict=True) if not is_gone]
     measured = {protocol for protocol, _ in kept}
-    sentences = []
-    for mean in (means()[name] for _, name in empty):
-        count = len(measured & set(mean.protocols))
-        sentences.append(
-            f"{mean.display_name} needs all of its {len(mean.protocols)} protocols; measured here: {count}."
-        )
-    return Matrix(matrix.values.loc[:, kept], matrix.marks.loc[:, kept], matrix.holes.loc[:, kept]), sentences
+    holes = [
+        f"{m.display_name} {len(measured & set(m.protocols))} of {len(m.protocols)}"
+        for m in map(means().get, empty)
+        if m
+    ]
+    sentence = f"A mean needs all of its protocols; measured here: {', '.join(holes)}." if holes else ""
+    return Matrix(matrix.values.loc[:, kept], matrix.marks.loc[:, kept], matrix.holes.loc[:, kept]), sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,23 +120,60 @@ class Face:
     columns: dict[str, Column]  # by the lower heading, which alone a selected cell names
 
 
-def face_of(matrix: Matrix, shown: Shown, known: Mapping[str, Protocol]) -> Face:
-    """Return how a matrix looks; the numbers shown may be relative to the best of their column."""
+def face_of(
+    matrix: Matrix,
+    shown: Shown,
+    known: Mapping[str, Protocol],
+    best: Best | None = None,
+    intervals: Mapping[tuple[str, Column], str] | None = None,
+) -> Face:
+    """Return how a matrix looks; the numbers shown may be relative to the best of their column.
+
+    ``best`` are the published numbers that "% of published" refers to, ``intervals`` stand behind numbers in mm.
+    """
     values = matrix.values
     headings = [_heading(column, position, known) for position, column in enumerate(values.columns)]
     labels = pd.MultiIndex.from_tuples(headings) if headings else pd.MultiIndex.from_arrays([[], []])
-    numbers, places = relative(values, shown), ranks(values)
+    numbers, places = _told_apart(relative(values, shown, best)), ranks(values)
     texts, styles = matrix.holes.copy(), pd.DataFrame("", index=values.index, columns=values.columns)
     for row, column in np.argwhere(values.notna().to_numpy()):
         place = int(places.iat[row, column])
+        cell = (str(values.index[row]), values.columns[column])
+        behind = (intervals or {}).get(cell, "") if shown == "mm" else ""
         texts.iat[row, column] = _text(
-            float(numbers.iat[row, column]), place, str(matrix.marks.iat[row, column]), shown
+            float(numbers.iat[row, column]), place, behind, str(matrix.marks.iat[row, column]), shown
         )
         styles.iat[row, column] = "font-weight: 700;" if place == 1 else ""
     styles = styles + colours(values)
     for table in (numbers, texts, styles):
         table.columns = labels
     return Face(numbers, texts, styles, {lower: c for (_, lower), c in zip(headings, values.columns, strict=True)})
+
+
+def _told_apart(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Return numbers of which no column has two equal ones, moved by the last digit: each has a text of its own."""
+    out = numbers.copy()
+    for place in range(out.shape[1]):
+        column, seen = out.iloc[:, place].to_numpy(float).copy(), set()
+        for row, number in enumerate(column.tolist()):
+            while number in seen:
+                number = float(np.nextafter(number, np.inf))
+            seen.add(number)
+            column[row] = number
+        out.isetitem(place, column)
+    return out
+
+
+def heat_table(matrix: Matrix, face: Face) -> pd.DataFrame:
+    """Return one row a cell of a matrix, as ``cell_charts.heatmap`` takes it."""
+    shades, rows = badness(matrix), []
+    for place, heading in enumerate(face.numbers.columns):
+        title = " ".join(part.strip(_INVISIBLE) for part in heading)
+        for row, model in enumerate(face.numbers.index):
+            text = face.texts.iat[row, place].replace(_UNDERLINE, "")
+            cell = {"model": model, "column": title, "text": text, "badness": shades[row, place]}
+            rows.append(cell | {"row": row, "place": place})
+    return pd.DataFrame(rows)
 
 
 def _heading(column: Column, position: int, known: Mapping[str, Protocol]) -> tuple[str, str]:
@@ -118,30 +184,50 @@ def _heading(column: Column, position: int, known: Mapping[str, Protocol]) -> tu
     protocol, measure = column
     arrow = "\N{DOWNWARDS ARROW}" if lower_is_better(measure) else "\N{UPWARDS ARROW}"
     if measure in means():
-        return "mean of primaries", f"{means()[measure].display_name} {arrow}" + _INVISIBLE * position
+        name = means()[measure].display_name if protocol == measure else protocol
+        return "mean of primaries", f"{name} {arrow}" + _INVISIBLE * position
     title = known[protocol].display_name if protocol in known else protocol
     return title, f"{get_measure(measure).display_name} {arrow}" + _INVISIBLE * position
 
 
-def relative(values: pd.DataFrame, shown: Shown) -> pd.DataFrame:
-    """Return the numbers to show: as they are, as distance from the column's best, in per cent of it, or as ranks."""
+def intervals_of(results: pd.DataFrame) -> dict[tuple[str, Column], str]:
+    """Return the 95 % intervals of the means of some results by row label and column, as text."""
+    table = newest_versions(results)
+    table = table.assign(row=row_labels(table)).dropna(subset=["ci_low", "ci_high"])
+    cells = (table[name].tolist() for name in ("row", "protocol", "measure", "ci_low", "ci_high"))
+    return {
+        (row, (name, measure)): f"[{low:.1f}, {high:.1f}]" for row, name, measure, low, high in zip(*cells, strict=True)
+    }
+
+
+def relative(values: pd.DataFrame, shown: Shown, published: Best | None = None) -> pd.DataFrame:
+    """Return the numbers to show: as they are, as distance from the column's best, in per cent of it, or as ranks.
+
+    "% of published" is in per cent of the best published number, NaN where there is none.
+    """
     signs = pd.Series([1.0 if lower_is_better(measure) else -1.0 for _, measure in values.columns], values.columns)
     best = (values * signs).min() * signs
     if shown == "to best":
         return values - best
     if shown == "% of best":
         return 100 * values / best
+    if shown == "% of published":
+        there = [(published or {}).get(column, (np.nan, ""))[0] for column in values.columns]
+        return 100 * values / np.array(there, float)
     return (values * signs).rank(method="min") if shown == "rank" else values.copy()
 
 
-_FORMATS = {"mm": "{:.1f}", "to best": "{:+.1f}", "% of best": "{:.1f}", "rank": "{:.0f}"}
+_FORMATS = {"mm": "{:.1f}", "to best": "{:+.1f}", "% of best": "{:.1f}", "% of published": "{:.1f}", "rank": "{:.0f}"}
 
 
-def _text(number: float, place: int, marks: str, shown: Shown) -> str:
-    """Return a number, underlined when it is the second best, with the signs of its marks."""
+def _text(number: float, place: int, behind: str, marks: str, shown: Shown) -> str:
+    """Return a number, underlined when it is the second best, with its interval and the signs of its marks."""
+    if not np.isfinite(number):  # nothing is published to refer to
+        return "\N{EN DASH}"
     text = _FORMATS[shown].format(number)
     text = underlined(text) if place == 2 else text
-    return f"{text} {''.join(SIGNS[letter] for letter in marks)}".rstrip()
+    signs = "".join(SIGNS[letter] for letter in marks)
+    return " ".join(part for part in (text, behind, signs) if part)
 
 
 def underlined(text: str) -> str:
@@ -202,13 +288,14 @@ def best_by_protocol(results: pd.DataFrame, published: pd.DataFrame, known: Mapp
     """Return one row a protocol: its primary measure, the best and second model, and the best published number."""
     if results.empty:
         return pd.DataFrame(columns=["protocol", "measure", "best", "value", "second", "models", "published", "method"])
-    matrix = build_matrix(newest_versions(results))
+    matrix, best = build_matrix(newest_versions(results)), best_published(published)
     rows = []
     for protocol, measure in matrix.values.columns:
         column = pd.Series(matrix.values[protocol, measure], dtype=float).dropna()
         ordered = column.sort_values(ascending=lower_is_better(measure))
         if ordered.empty:
             continue
+        theirs = best.get((protocol, measure), (None, ""))
         rows.append(
             {
                 "protocol": known[protocol].display_name if protocol in known else protocol,
@@ -217,17 +304,22 @@ def best_by_protocol(results: pd.DataFrame, published: pd.DataFrame, known: Mapp
                 "value": float(ordered.iloc[0]),
                 "second": float(ordered.iloc[1]) if len(ordered) > 1 else None,
                 "models": len(ordered),
-                **_best_published(published, protocol, get_measure(measure)),
+                "published": theirs[0],
+                "method": theirs[1],
             }
         )
     return pd.DataFrame(rows)
 
 
-def _best_published(published: pd.DataFrame, protocol: str, measure: Measure) -> dict:
-    """Return the best published number of a column and whose it is."""
-    wanted = (protocol, measure.name, "published")
-    rows = [r for r in published.to_dict("records") if (r["protocol"], r["measure"], r["kind"]) == wanted]
-    if not rows:
-        return {"published": None, "method": ""}
-    best = (min if measure.lower_is_better else max)(rows, key=itemgetter("value"))
-    return {"published": best["value"], "method": f"{best['method']} ({best['paper']})"}
+def best_published(published: pd.DataFrame) -> dict[Column, tuple[float, str]]:
+    """Return the best published number of each protocol and measure, with the method and paper."""
+    rows = published.loc[(published["kind"] == "published") & published["measure"].notna(), :]
+    out: dict[Column, tuple[float, str]] = {}
+    columns_ = (rows[name].tolist() for name in ("protocol", "measure", "value", "method", "paper"))
+    for protocol, measure, value, method, paper in zip(*columns_, strict=True):
+        if measure not in measures() or not isinstance(protocol, str):
+            continue
+        before = out.get((protocol, measure))
+        if before is None or (value < before[0] if get_measure(measure).lower_is_better else value > before[0]):
+            out[protocol, measure] = (float(value), f"{method} ({paper})")
+    return out

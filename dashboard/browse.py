@@ -17,7 +17,7 @@ from ..shards.catalog_schema import literal
 from ..training.mixture_spec import Mixture
 from .facets import Choice, Facet
 
-PAGE = 42
+PAGE = 32  # four rows of eight: what fits on a screen
 MOST_PAGES = 1000
 MOST_ROWS = 200_000  # of an export from the page
 _QUERY = re.compile(r"\s*(select|with|from)\b", re.IGNORECASE)

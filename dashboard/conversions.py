@@ -5,6 +5,7 @@ line. Nothing here writes.
 """
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ def split_table(units: pd.DataFrame) -> pd.DataFrame:
                 "split": split,
                 "units": len(group),
                 **{state: states[state] for state in STATES},
-                "progress": round(states["done"] / len(group), 2),
+                "progress": math.floor(100 * states["done"] / len(group)) / 100,  # 1 when all are done, not before
                 **{name: int(sum(group[name])) for name in ("frames", "people", "rejected")},
                 "frames_per_second": float(sum(done["frames"])) / seconds if seconds else None,
                 "eta_s": waiting * seconds_each if waiting and len(done) else None,

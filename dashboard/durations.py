@@ -23,3 +23,8 @@ def ago(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {name} ago"
     return "just now" if seconds < 10 else f"{int(seconds)} s ago"
+
+
+def hours(seconds: float) -> str:
+    """Return a length of recorded time: in hours from one hour on, below that by its two largest units."""
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else span(seconds)

@@ -97,7 +97,12 @@ def count(
     for facet in among:
         rest = table.loc[keep(table, choice, facet.key, among)]
         size = pd.Series(1, index=rest.index) if weight is None else rest[weight]
-        out |= {(facet.key, option): int(size[facet.matches(rest, option)].sum()) for option in facet.options}
+        if facet.column is None:
+            found = {option: int(size[facet.matches(rest, option)].sum()) for option in facet.options}
+        else:
+            sums = pd.Series(size.groupby(rest[facet.column].to_numpy()).sum())
+            found = dict(zip(sums.index, sums.astype(int).tolist(), strict=True))
+        out |= {(facet.key, option): found.get(option, 0) for option in facet.options}
     return out
 
 

@@ -3,20 +3,30 @@
 Bodies of one kind are compared by vertices, others by the joints that both have. Distances are millimetres.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from ..benchmark.align import similarity_transform
+from ..benchmark.comparison import Comparison, compare
+from ..benchmark.people import to_benchmark
+from ..benchmark.protocol import Protocol
+from ..body.posing import PosingModel
 from ..shards.stored import StoredPerson
-from .posed import Body
+from .posed import Body, is_whole
+from .predicted import Predicted
 from .solid import Shown
 
-Alignment = Literal["as they are", "at the pelvis", "Procrustes"]
-ALIGNMENTS: tuple[Alignment, ...] = ("as they are", "at the pelvis", "Procrustes")
+Alignment = Literal["as they are", "at the root", "Procrustes"]
+ALIGNMENTS: tuple[Alignment, ...] = ("as they are", "at the root", "Procrustes")
+Points = Float[np.ndarray, "points 3"]
+Root = Callable[[Shown], Float[np.ndarray, "3"]]
+_WHOLE = ("all", "vertices")  # part and kind of the points that whole meshes are compared by
+_KINDS = {10475: "smplx", 6890: "smpl"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +45,18 @@ def shown(person: StoredPerson, body: Body | None, name: str) -> Shown:
     return Shown(name, body, joints)
 
 
-def difference(first: Shown, second: Shown, alignment: Alignment) -> Difference | None:
+def pelvis(person: Shown) -> Float[np.ndarray, "3"]:
+    """Return the pelvis, or the middle of the vertices where it is not known."""
+    if person.joints is not None and np.isfinite(person.joints[0]).all():
+        return person.joints[0]
+    assert person.body is not None
+    return person.body.vertices.mean(axis=0)
+
+
+def difference(first: Shown, second: Shown, alignment: Alignment, root: Root = pelvis) -> Difference | None:
     """Return how far apart two people are; None when they share no points.
 
-    ``at the pelvis`` lays pelvis on pelvis, ``Procrustes`` is the similarity that leaves the least squared distances.
+    ``at the root`` lays root on root, ``Procrustes`` is the similarity that leaves the least squared distances.
     """
     if first.body is not None and second.body is not None and first.body.kind == second.body.kind:
         ours, theirs, points = first.body.vertices, second.body.vertices, "vertices"
@@ -49,32 +67,12 @@ def difference(first: Shown, second: Shown, alignment: Alignment) -> Difference 
         return None
     if not len(ours):
         return None
-    move = _movement(theirs, ours, (_root(second), _root(first)), alignment)
+    shift = root(first) - root(second) if alignment == "at the root" else np.zeros(3)
+    move = similarity_transform(theirs, ours).apply if alignment == "Procrustes" else lambda points: points + shift
     distances = 1000 * np.linalg.norm(move(theirs) - ours, axis=1)
     moved = _moved(second, move)
     painted = replace(moved, distances=distances) if points == "vertices" else moved
     return Difference(first, painted, distances, "vertices" if points == "vertices" else "joints")
-
-
-Points = Float[np.ndarray, "points 3"]
-
-
-def _movement(
-    theirs: Points, ours: Points, roots: tuple[np.ndarray, np.ndarray], alignment: Alignment
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what brings the second person onto the first."""
-    if alignment == "Procrustes":
-        return similarity_transform(theirs, ours).apply
-    shift = roots[1] - roots[0] if alignment == "at the pelvis" else np.zeros(3)
-    return lambda points: points + shift
-
-
-def _root(person: Shown) -> Float[np.ndarray, "3"]:
-    """Return the pelvis, or the middle of the vertices where it is not known."""
-    if person.joints is not None and np.isfinite(person.joints[0]).all():
-        return person.joints[0]
-    assert person.body is not None
-    return person.body.vertices.mean(axis=0)
 
 
 def _moved(person: Shown, move: Callable[[np.ndarray], np.ndarray]) -> Shown:
@@ -87,3 +85,60 @@ def limit_of(distances: Float[np.ndarray, " points"]) -> float:
     wanted = max(float(np.quantile(distances, 0.95)), 1.0)
     step = 10 ** np.floor(np.log10(wanted))
     return float(step * min(n for n in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if n * step >= wanted * (1 - 1e-9)))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """How a protocol looks at whole bodies: the bodies it compares, and the root that it brings together."""
+
+    protocol: Protocol
+    comparison: Comparison
+    folder: Path
+
+    @classmethod
+    def of(cls, protocol: Protocol, folder: Path) -> "Measured | None":
+        """Return how a protocol compares SMPL-X predictions; None where it does not look at whole meshes.
+
+        BodyModelError where the folder of body models lacks what the protocol needs.
+        """
+        if protocol.ground_truth not in ("vertices", "parameters"):
+            return None
+        comparison = compare(protocol, folder)
+        sides = (comparison.predicted, comparison.true)
+        return cls(protocol, comparison, folder) if all(_WHOLE in side.points for side in sides) else None
+
+    @property
+    def root_name(self) -> str:
+        """What is brought together."""
+        return "the pelvis" if self.protocol.alignment.all == "pelvis" else "the middle of the hips"
+
+    def root(self, person: Shown) -> Float[np.ndarray, "3"]:
+        """Return the root that the protocol regresses from a mesh."""
+        assert person.body is not None
+        geometry = self.comparison.true
+        return geometry.roots[geometry.points[_WHOLE].root](person.body.vertices[None])[0, 0]
+
+    def true_body(self, person: StoredPerson) -> Body | None:
+        """Return the body that the protocol takes for the truth; RecordError where the record cannot be used.
+
+        None where the record's own mesh has other triangles than the body model at hand, as with the stand-in body.
+        """
+        body = self._body(self.comparison.truth([to_benchmark(person, self.protocol)])[0], is_recorded=True)
+        return body if is_whole(body.vertices, body.triangles) else None
+
+    def predicted_body(self, predicted: Predicted) -> Body:
+        """Return the body that the protocol takes for the prediction, which may be the SMPL body of a SMPL-X mesh."""
+        vertices, convert = predicted.body.vertices, self.comparison.convert
+        body = self._body(vertices if convert is None else convert(vertices[None])[0], is_recorded=False)
+        return replace(body, K=predicted.body.K)
+
+    def _body(self, vertices: Points, *, is_recorded: bool) -> Body:
+        kind = _KINDS[len(vertices)]
+        triangles = PosingModel.load(self.folder, kind).triangles
+        return Body(kind, np.asarray(vertices, np.float64), triangles, is_recorded=is_recorded)
+
+
+def spread(distances: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """Return mean, median and 95th percentile of distances."""
+    values = np.asarray(distances, float)
+    return float(values.mean()), float(np.median(values)), float(np.quantile(values, 0.95))

@@ -5,9 +5,10 @@ rename); finished units are the folders with a ``unit.json``. Nothing here write
 """
 
 import json
+import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..cards import Card, card_ids, load_card
 from .durations import span
 from .runs import Run
 
+_NAMED = 4  # sources
 SILENT_AFTER = 120.0  # seconds without a sign of life after which a unit counts as interrupted
 _WAITING = ("queued", "running")
 
@@ -63,17 +65,45 @@ def uncatalogued_units(out: Path, catalogued: int) -> int:
     return max(sum(1 for _ in out.glob("[!.]*/*/*/unit.json")) - catalogued, 0)
 
 
+# What the engine's checks object to in the units of the catalog.
+CHECKS = "SELECT dataset, split, unit, text FROM checks WHERE name = 'warnings' ORDER BY dataset, split, unit, text"
+
+
 def findings(
-    sources: pd.DataFrame, live: Sequence[Unit], out: Path, catalogued: int, now: float | None = None
+    sources: pd.DataFrame,
+    live: Sequence[Unit],
+    out: Path,
+    catalogued: int,
+    checks: pd.DataFrame | None = None,
+    now: float | None = None,
 ) -> list[Finding]:
-    """Return what is wrong or under way, errors first; ``sources`` is the table of ``inventory.join_catalog``."""
+    """Return what is wrong or under way, errors first.
+
+    ``sources`` is the table of ``inventory.join_catalog``, ``checks`` the answer to ``CHECKS``.
+    """
     found = _from_units(live, out, time.time() if now is None else now)
-    for row in sources.to_dict("records"):
-        found += _from_source(row, out) if row["units"] else []
+    found += _from_checks(live, [] if checks is None else checks.to_dict("records"))
+    known = set(card_ids())
+    for row in sources.loc[sources["units"] > 0].to_dict("records"):
+        found += _from_source(row, load_card(row["id"]) if row["id"] in known else None, out)
     if missing := uncatalogued_units(out, catalogued):
         text = f"{missing} finished unit{'s are' if missing > 1 else ' is'} on the disk and not in the catalog"
         found.append(Finding("warning", "", text, f"ehps catalog --catalog {out}"))
-    return sorted(found, key=lambda finding: (_ORDER[finding.level], finding.dataset))
+    return sorted(_merged(found), key=lambda finding: (_ORDER[finding.level], finding.dataset))
+
+
+def _merged(found: Sequence[Finding]) -> list[Finding]:
+    """Return findings of which those that say the same of several sources are one."""
+    sources: dict[Finding, list[str]] = {}
+    for finding in found:
+        sources.setdefault(replace(finding, dataset=""), []).append(finding.dataset)
+    return [replace(finding, dataset=_listed(names)) for finding, names in sources.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names in a row, of many the first and how many more there are."""
+    more = f" and {len(names) - _NAMED:,} more:" if len(names) > _NAMED else ":" if len(names) > 1 else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def run_findings(found: Sequence[Run], now: float | None = None) -> list[Finding]:
@@ -86,6 +116,7 @@ def run_findings(found: Sequence[Run], now: float | None = None) -> list[Finding
     ]
 
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _ORDER: dict[str, int] = {"error": 0, "warning": 1, "running": 2}
 
 
@@ -100,16 +131,29 @@ def _from_units(live: Sequence[Unit], out: Path, now: float) -> list[Finding]:
         if failed:
             text = f"{split}: {len(failed)} of {len(units)} units failed; {failed[0]['unit']}: {failed[0]['error']}"
             found.append(Finding("error", dataset, text, again))
-        warned = [unit for unit in units if unit.get("warnings")]
-        if warned:
-            first = f"{warned[0]['unit']}: {warned[0]['warnings'][0]}"
-            text = f"{split}: {len(warned)} of {len(units)} units have warnings; {first}"
-            found.append(Finding("warning", dataset, text))
         waiting = sum(unit["state"] in _WAITING for unit in units)
         if waiting:
             done = f"{split}: {len(units) - waiting} of {len(units)} units done"
             found.append(_unfinished(dataset, done, units, again, now))
     return found
+
+
+def _from_checks(live: Sequence[Unit], checks: Sequence[Mapping[str, str]]) -> list[Finding]:
+    """Return which checks failed, one finding a split and kind of sentence; the catalog and the log may both tell."""
+    units: dict[tuple[str, str, str], dict[str, str]] = {}  # by what a check says without its numbers: unit, sentence
+    told = [(row["dataset"], row["split"], row["unit"], row["text"]) for row in checks]
+    told += [(unit["dataset"], unit["split"], unit["unit"], text) for unit in live for text in unit.get("warnings", ())]
+    for dataset, split, unit, text in told:
+        units.setdefault((dataset, split, _NUMBER.sub("n", text)), {}).setdefault(unit, text)
+    return [
+        Finding("warning", dataset, f"{split}: a check fails in {_units(len(said))}; {unit}: {text}")
+        for (dataset, split, _), said in units.items()
+        for unit, text in [next(iter(said.items()))]
+    ]
+
+
+def _units(count: int) -> str:
+    return "1 unit" if count == 1 else f"{count:,} units"
 
 
 def _unfinished(dataset: str, done: str, units: Sequence[Unit], again: str, now: float) -> Finding:
@@ -119,7 +163,7 @@ def _unfinished(dataset: str, done: str, units: Sequence[Unit], again: str, now:
     return Finding("warning", dataset, f"{done}, then interrupted", again)
 
 
-def _from_source(row: dict, out: Path) -> list[Finding]:
+def _from_source(row: dict, card: Card | None, out: Path) -> list[Finding]:
     """Return what the numbers of one converted source say."""
     found, dataset = [], row["id"]
     again = f"ehps convert {dataset} --raw DIR --out {out}"
@@ -131,9 +175,8 @@ def _from_source(row: dict, out: Path) -> list[Finding]:
         found.append(
             Finding("warning", dataset, f"{', '.join(missing)} of its card {_is_are(missing)} not converted", command)
         )
-    card = _card(dataset)
     if card is None:
-        found.append(Finding("warning", dataset, "has no card: licence and conventions are unknown"))
+        found.append(Finding("warning", dataset, "no card: licence and conventions are unknown"))
     elif row["reject_share"] > card.checks.max_reject:
         bound = card.checks.max_reject
         text = f"{row['reject_share']:.1%} of the people are left out, the card allows {bound:.1%}"
@@ -143,7 +186,3 @@ def _from_source(row: dict, out: Path) -> list[Finding]:
 
 def _is_are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
-
-
-def _card(dataset: str) -> Card | None:
-    return load_card(dataset) if dataset in card_ids() else None

@@ -44,7 +44,7 @@ def command(port: int, headless: bool, address: str) -> list[str]:
     """Return the command line that serves the dashboard."""
     options = {**OPTIONS, **_SERVER, "server.port": port, "server.address": address, "server.headless": headless}
     flags = [f"--{name}={_flag(value)}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(APP), *flags]
+    return [sys.executable, "-m", f"{__package__}.serve", "run", str(APP), *flags]
 
 
 def _flag(value: str | int | bool) -> str:

@@ -1,11 +1,13 @@
 """People of the catalog by their keys: where they lie, without a query."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ShardError
+from ..shards.catalog_files import Partition
 from ..shards.index import PeopleIndex
 from ..shards.stored import StoredPerson
 from ..shards.tree import ShardPlace
@@ -19,10 +21,13 @@ class Found(NamedTuple):
 
 
 class Lookup:
-    """Everyone whom the catalog of a tree knows; what was converted since it was built is not among them."""
+    """Everyone whom the catalog of a tree knows, or some partitions of it; what was converted since is not there."""
 
-    def __init__(self, out: Path) -> None:
-        self._index = PeopleIndex.open(out, shards=out)
+    def __init__(self, out: Path, partitions: Sequence[Partition] | None = None) -> None:
+        if partitions is None:
+            self._index = PeopleIndex.open(out, shards=out)
+        else:
+            self._index = PeopleIndex.of_partitions(out, partitions)
         self._shards = self._index.shards
         self._ends = list(accumulate(shard.people for shard in self._shards))
 

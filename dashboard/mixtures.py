@@ -121,12 +121,16 @@ def save(mixture: Mixture, folder: Path) -> Path:
 
 
 def planned(text: str, name: str, out: Path, epochs: int) -> MixturePlan:
-    """Return what so many epochs of a mixture, given as JSON, will show of a converted tree."""
-    return plan(Mixture.model_validate_json(text).model_copy(update={"name": name}), out, epochs=epochs)
+    """Return what so many epochs of a mixture, given as JSON, will show of a converted tree, but for its shuffling."""
+    mixture = Mixture.model_validate_json(text).model_copy(update={"name": name})
+    return plan(mixture, out, epochs=epochs, batch_size=None)
 
 
-def member_table(found: MixturePlan) -> pd.DataFrame:
-    """Return one row a member: people, shares, people an epoch, passes, shares with hands and face, licence."""
+def member_table(found: MixturePlan, person_bytes: Mapping[tuple[str, str], float]) -> pd.DataFrame:
+    """Return one row a member: people, shares, people an epoch, passes, bytes, shares with hands and face, licence.
+
+    ``person_bytes`` is what is read for a person of a source and split; of several sources the mean is taken.
+    """
     rows = []
     everyone = max(sum(member.people for member in found.members), 1)
     for member in found.members:
@@ -139,7 +143,7 @@ def member_table(found: MixturePlan) -> pd.DataFrame:
             "per_epoch": member.people_per_epoch,
             "passes": member.passes_per_epoch,
             "reached": member.reached,
-            "bytes": member.bytes_per_epoch,
+            "bytes": member.people_per_epoch * _mean([person_bytes.get(place, 0.0) for place in member.sources]),
             "hands": hands / member.people if member.people else 0.0,
             "commercial": {True: "yes", False: "no", None: "unknown"}[member.is_commercial],
             "licence": "; ".join(member.licences),
@@ -147,6 +151,10 @@ def member_table(found: MixturePlan) -> pd.DataFrame:
         labelled = {part: member.num_labelled[part] / max(member.people, 1) for part in PARTS}
         rows.append(row | labelled)
     return pd.DataFrame(rows)
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def coverage(members: pd.DataFrame) -> dict[str, float]:

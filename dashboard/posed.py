@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 
 from ..body.models import is_standin, model_dir
 from ..body.posing import PARAMETER_NAMES, PosingModel, stack_parameters
-from ..body.standin import standin_dir
 from ..shards.stored import StoredPerson
 
 LONGEST_EDGE = 0.05  # m; the median edge of a body's triangles is about a centimetre
@@ -27,11 +26,19 @@ class Body:
     vertices: Float[np.ndarray, "vertices 3"]  # m, camera space
     triangles: Int[np.ndarray, "faces 3"]
     is_recorded: bool  # whether the source ships these very vertices
+    K: Float[np.ndarray, "3 3"] | None = (
+        None  # camera that it lies under (px of the stored picture); None: the person's
+    )
 
 
 def body_folder() -> Path:
     """Return the user's body models, or the stand-in body where none are named."""
-    return model_dir() or standin_dir()
+    folder = model_dir()
+    if folder is not None:
+        return folder
+    from ..body.standin import standin_dir  # it loads much of SciPy, which nobody who names a body model needs
+
+    return standin_dir()
 
 
 def uses_standin() -> bool:
@@ -71,6 +78,10 @@ def _recorded(person: StoredPerson) -> Body | None:
     vertices = person.vertices.astype(np.float64)
     if len(vertices) != len(model.template):
         return None
-    # The stand-in body has as many vertices as SMPL-X in another order: its triangles would tear a real mesh.
-    edges = np.linalg.norm(vertices[model.triangles[:, 0]] - vertices[model.triangles[:, 1]], axis=1)
-    return Body(kind, vertices, model.triangles, is_recorded=True) if np.median(edges) < LONGEST_EDGE else None
+    return Body(kind, vertices, model.triangles, is_recorded=True) if is_whole(vertices, model.triangles) else None
+
+
+def is_whole(vertices: Float[np.ndarray, "vertices 3"], triangles: Int[np.ndarray, "faces 3"]) -> bool:
+    """Return whether triangles fit a mesh: the stand-in body has the vertices of SMPL-X in another order."""
+    edges = np.linalg.norm(vertices[triangles[:, 0]] - vertices[triangles[:, 1]], axis=1)
+    return bool(np.median(edges) < LONGEST_EDGE)

@@ -6,7 +6,7 @@ ground. Pixel centres lie at integers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import cv2
@@ -34,6 +34,7 @@ LARGE = (900, 900)  # px; no larger side of the picture of one person's page
 _LEAST_WIDTH = 0.95  # of the height, so that people who stand fit on a screen
 MARGIN = 0.25  # of a person's box, on each side
 QUALITY = 88
+_KEY = 22  # letters of a frame's key under its tile
 _GROUND = (24, 28, 34)
 
 
@@ -64,12 +65,28 @@ def frame_tiles(frames: Sequence[StoredFrame], overlay: Overlay, opacity: float)
     return [_frame_tile(frame, size, brush) for frame in frames]
 
 
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A body that is no label, such as a prediction, in one colour or one a vertex (0..1)."""
+
+    body: Body
+    colour: Float[np.ndarray, "*vertices 3"]
+
+
 def person_tiles(
-    people: Sequence[StoredPerson], overlay: Overlay, opacity: float, notes: Sequence[str] = ()
+    people: Sequence[StoredPerson],
+    overlay: Overlay,
+    opacity: float,
+    notes: Sequence[str] = (),
+    others: Mapping[str, Sequence[Painted]] | None = None,
 ) -> list[Tile]:
-    """Return people cut out with a margin; notes replace captions. Who cannot be read has an empty tile."""
+    """Return people cut out with a margin; notes replace captions. Who cannot be read has an empty tile.
+
+    ``others`` are bodies by person key that are drawn over the labels.
+    """
     problems = [_problem_of(person) for person in people]
     brush = _brush([person for person, why in zip(people, problems, strict=True) if not why], overlay, opacity)
+    brush = replace(brush, others=others or {})
     tiles = []
     for number, (person, why) in enumerate(zip(people, problems, strict=True)):
         caption = notes[number] if notes else "" if why else _caption(person.frame)
@@ -105,17 +122,19 @@ def large_picture(
     *,
     is_whole: bool,
     colours: Mapping[str, Float[np.ndarray, "vertices 3"]] | None = None,
+    others: Sequence[Painted] = (),
 ) -> Tile:
     """Return a person, or the whole frame with everyone in it, as large as a page can show, with some marks.
 
-    ``colours`` paint the surface of a person key by its vertices (0..1).
+    ``colours`` paint the surface of a person key by its vertices (0..1); ``others`` are drawn over the person's label.
     """
     frame = person.frame
     people = frame.people if is_whole else [person]
     box = _frame_box(frame) if is_whole else _enlarged(person)
     size = _fitting(box, least_width=0.0 if is_whole else _LEAST_WIDTH)
     made = bodies([other for other in people if other.K is not None]) if "mesh" in marks else {}
-    image = _draw(frame, people, _window(box, size), size, _Brush(tuple(marks), opacity, made, colours or {}, smooth=2))
+    brush = _Brush(tuple(marks), opacity, made, colours or {}, {person.person_key: tuple(others)}, smooth=2)
+    image = _draw(frame, people, _window(box, size), size, brush)
     return Tile(encode_jpeg(image, QUALITY), "", f"person {person.person_key}", has_picture(frame))
 
 
@@ -136,6 +155,7 @@ class _Brush:
     opacity: float
     bodies: Mapping[str, Body]  # by person key
     colours: Mapping[str, np.ndarray] = field(default_factory=dict)
+    others: Mapping[str, Sequence[Painted]] = field(default_factory=dict)  # by person key
     smooth: int = 1  # tiles are shown at half their size, which smooths edges already
 
 
@@ -147,13 +167,17 @@ def _brush(people: Sequence[StoredPerson], overlay: Overlay, opacity: float) -> 
 
 def _frame_tile(frame: StoredFrame, size: tuple[int, int], brush: _Brush) -> Tile:
     window = _window(_frame_box(frame), size)
-    people = f", {len(frame)} people" if len(frame) > 1 else ""
+    people = f"{len(frame)} people" if len(frame) != 1 else "1 person"
     image = _draw(frame, frame.people, window, size, brush)
-    return Tile(encode_jpeg(image, QUALITY), _caption(frame) + people, f"frame {frame.key}", has_picture(frame))
+    return Tile(encode_jpeg(image, QUALITY), _caption(frame, people), f"frame {frame.key}", has_picture(frame))
 
 
-def _caption(frame: StoredFrame) -> str:
-    return plain(f"{frame.meta['split']} \N{MIDDLE DOT} {frame.meta['frame_key']}")
+def _caption(frame: StoredFrame, people: str = "") -> str:
+    """Return the split and who is there, and below it the frame's key, of a long one its end."""
+    key = frame.meta["frame_key"]
+    shown = key if len(key) <= _KEY else f"\N{HORIZONTAL ELLIPSIS}{key[1 - _KEY :]}"
+    above = f"{frame.meta['split']} \N{MIDDLE DOT} {people}" if people else frame.meta["split"]
+    return f"{plain(above)}  \n{plain(shown)}"
 
 
 def _person_tile(person: StoredPerson, caption: str, brush: _Brush) -> Tile:
@@ -204,9 +228,10 @@ def _draw(
 ) -> Image:
     """Return a window of a frame with the labels of some people."""
     plain = _cut(frame, window, size)
-    if not brush.marks or brush.opacity <= 0:
+    if brush.opacity <= 0:
         return plain
     drawn = _with_meshes(plain, people, window, brush) if "mesh" in brush.marks else plain
+    drawn = _with_others(drawn, people, window, brush)
     lines = drawn
     for mark in (mark for mark in brush.marks if mark != "mesh"):
         for person in people:
@@ -270,6 +295,25 @@ def _with_meshes(image: Image, people: Sequence[StoredPerson], window: np.ndarra
         image = render_mesh(
             image, vertices, group[0][0].triangles, K, color=colour, opacity=brush.opacity, smooth=brush.smooth
         )
+    return image
+
+
+def _with_others(image: Image, people: Sequence[StoredPerson], window: np.ndarray, brush: _Brush) -> Image:
+    """Return the image with the bodies that are no labels, each under its own camera, else under the person's."""
+    for person in people:
+        for other in brush.others.get(person.person_key, ()):
+            K = person.K if other.body.K is None else other.body.K
+            if K is None:
+                continue
+            image = render_mesh(
+                image,
+                other.body.vertices[None],
+                other.body.triangles,
+                np.vstack([window, [0, 0, 1]]) @ K,
+                color=other.colour,
+                opacity=brush.opacity,
+                smooth=brush.smooth,
+            )
     return image
 
 

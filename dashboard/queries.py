@@ -17,6 +17,7 @@ from ..shards.catalog import CATALOG
 
 Cursor = duckdb.DuckDBPyConnection
 BINS = 36
+_EDGE_PEOPLE = 200_000  # are enough to tell where a histogram ends
 
 
 def catalog_path(out: Path) -> Path:
@@ -176,6 +177,12 @@ VARIABLES: dict[str, Variable] = {
     "box_height": Variable("box height (px)", "box_height_px"),
     "distance": Variable("distance (m)", "quality_distance_m", "transl_is_metric"),
     "reprojection": Variable("reprojection error (px)", "quality_reprojection_px"),
+    "focal": Variable("focal length (px)", "fx", "fx > 0"),
+    "view": Variable(
+        "field of view (\N{DEGREE SIGN}, longer side)",
+        "2 * degrees(atan(greatest(width, height) / (2 * fx)))",
+        "fx > 0",
+    ),
 }
 
 
@@ -183,13 +190,16 @@ def histogram(cursor: Cursor, dataset: str, variable: str) -> pd.DataFrame:
     """Return the distribution of a variable in a source and in all others, in the same bins.
 
     Columns ``is_this``, ``low``, ``high`` (edges), ``people``, ``share`` (of the group's people with a value). Bins end
-    at the 99.5th percentile of everybody; what lies beyond is counted in the last.
+    at the 99.5th percentile of everybody, in a large catalog of some hundred thousand who stand evenly in it; what lies
+    beyond is counted in the last.
     """
     what = VARIABLES[variable]
+    every_nth = f"(SELECT greatest(sum(people) // {_EDGE_PEOPLE}, 1)::BIGINT FROM partitions)"
     return cursor.execute(
-        f"WITH raw AS (SELECT dataset = $dataset AS is_this, {what.expression}::DOUBLE AS x FROM people "
-        f"WHERE {what.condition}), numbers AS (FROM raw WHERE isfinite(x) AND x >= 0), "
-        f"edge AS (SELECT greatest(quantile_cont(x, 0.995) / {BINS}, 1e-6) AS width FROM numbers), "
+        f"WITH raw AS (SELECT dataset = $dataset AS is_this, person_id, {what.expression}::DOUBLE AS x FROM people "
+        f"WHERE {what.condition}), numbers AS NOT MATERIALIZED (FROM raw WHERE isfinite(x) AND x >= 0), "
+        f"edge AS (SELECT greatest(quantile_cont(x, 0.995) / {BINS}, 1e-6) AS width FROM numbers "
+        f"WHERE person_id % {every_nth} = 0), "
         f"binned AS (SELECT is_this, least(floor(x / width), {BINS - 1}) AS bin, width FROM numbers, edge) "
         "SELECT is_this, bin * any_value(width) AS low, (bin + 1) * any_value(width) AS high, count(*) AS people, "
         "count(*) / sum(count(*)) OVER (PARTITION BY is_this) AS share FROM binned GROUP BY is_this, bin "
@@ -202,6 +212,14 @@ def splits(cursor: Cursor) -> pd.DataFrame:
     """Return one row a converted source and split: ``dataset``, ``split``, ``people``."""
     return cursor.sql(
         "SELECT dataset, split, sum(people)::BIGINT AS people FROM conversions GROUP BY dataset, split ORDER BY ALL"
+    ).df()
+
+
+def person_bytes(cursor: Cursor) -> pd.DataFrame:
+    """Return one row a source and split: how many bytes of picture and labels are read for a person, on average."""
+    return cursor.sql(
+        "SELECT dataset, split, sum(num_people * (coalesce(image_size, 0)::BIGINT + rows_size)) / sum(num_people) "
+        "AS bytes FROM frames GROUP BY dataset, split ORDER BY ALL"
     ).df()
 
 

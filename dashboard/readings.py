@@ -1,16 +1,16 @@
-"""What the pages on training read, kept as long as the files are as they were: runs, plans, samples, results."""
+"""What the pages on training read, kept as long as the files are as they were: runs, plans, results."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from ..benchmark.protocol import protocols
-from ..benchmark.results import Result, read_result
+from ..benchmark import scaling
+from ..benchmark.results import Result
+from ..benchmark.tables import newest_versions
 from ..training.mixture_plan import MixturePlan
-from . import mixtures, queries, runs, scaling, state, study
+from . import mixtures, queries, runs, scored, state
 
 
 def found_runs() -> list[runs.Run]:
@@ -62,44 +62,12 @@ def _leakage(
     return mixtures.leakage(_planned(snapshot, text, name, epochs), benchmarks, Path(snapshot.path))
 
 
-def samples() -> dict[str, study.Sample]:
-    """Return some people of every source here."""
-    snapshot = state.catalog()
-    names = state.counts()["dataset"] if snapshot.fingerprint else ()
-    return {name: _sample(snapshot, name) for name in names}
-
-
-@st.cache_data(max_entries=128, show_spinner="Reading poses")
-def _sample(snapshot: state.Snapshot, dataset: str) -> study.Sample:
-    paths = state.ask(queries.shard_paths, dataset)["path"].tolist()
-    return study.sample(Path(snapshot.path), dataset, paths)
-
-
-def study_of(what: str) -> Any:
-    """Return the answer of a function of ``study`` over the samples of this catalog."""
-    return _study(state.catalog(), what)
-
-
-@st.cache_data(max_entries=16, show_spinner="Comparing")
-def _study(snapshot: state.Snapshot, what: str) -> Any:
-    return getattr(study, what)({name: _sample(snapshot, name) for name in state.counts()["dataset"]})
-
-
 def newest_results() -> list[Result]:
     """Return the results here with all that their files say."""
-    return scaling.newest(state.results(), _result)
-
-
-def _result(path: str) -> Result:
-    return _read_result(state.Snapshot(path, queries.file_fingerprint([Path(path)])))
-
-
-@st.cache_data(max_entries=512, show_spinner=False)
-def _read_result(snapshot: state.Snapshot) -> Result:
-    return read_result(Path(snapshot.path))
+    table = state.results()
+    return [scored.result(path) for path in dict.fromkeys(newest_versions(table)["path"])] if len(table) else []
 
 
 def measured_points() -> pd.DataFrame:
     """Return the measured numbers with their places on the axes of scaling."""
-    people = dict(zip(state.counts()["dataset"], state.counts()["people"], strict=True))
-    return scaling.measured_points(newest_results(), found_runs(), people, protocols())
+    return scaling.measured_points(newest_results(), scored.known_protocols())

@@ -15,7 +15,7 @@ from ..body.joints import SMPLX_JOINTS
 from .posed import Body
 
 Colour = tuple[float, float, float]
-_BODY, _OTHER = (0.55, 0.71, 0.88), (0.93, 0.66, 0.4)
+FIRST, SECOND = (0.55, 0.71, 0.88), (0.93, 0.66, 0.4)  # of the bodies in a figure
 _LIMB, _CAMERA = "#E69F00", "#8A94A3"
 # Viridis in five steps, which every colour vision can order.
 _SCALE = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
@@ -50,7 +50,7 @@ def figure(
     traces: list[Any] = []
     for number, shown in enumerate(people):
         if shown.body is not None:
-            traces.append(_mesh(graph_objects, shown, (_BODY, _OTHER)[number % 2], limit_mm, is_transparent))
+            traces.append(_mesh(graph_objects, shown, (FIRST, SECOND)[number % 2], limit_mm, is_transparent))
         if shown.joints is not None:
             traces += _skeleton(graph_objects, shown)
     if limit_mm is not None and any(shown.distances is not None for shown in people):

@@ -1,12 +1,15 @@
 """What all pages share while they run: the folders, cached queries, and how to get from page to page.
 
 Every cache is keyed by a snapshot, which is a folder and the fingerprint of what lies in it, so a new conversion or
-result shows at the next rerun. A DuckDB connection is shared by all sessions and each query takes a cursor of its own,
-because reruns are threads.
+result shows at the next rerun; within one run of a page the catalog stays the one that it began with (``steady``). A
+DuckDB connection is shared by all sessions and each query takes a cursor of its own, because reruns are threads. It
+reads a file that nobody changes: a build puts another in its place and waits for no reader.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +19,15 @@ import pandas as pd
 import streamlit as st
 
 from ..benchmark.results import load_results, read_people, result_files
-from ..shards.catalog import open_catalog, query
+from ..shards.catalog import open_catalog, partitions_of, query
+from ..shards.catalog_files import CATALOG_FILE, catalog_dir
 from . import health, inventory, queries
 from .lookup import Lookup
 from .settings import Folders, folders
 
 _PAGES: dict[str, Any] = {}
+_RUN = threading.local()  # ``catalog``: the state of it that the run of a page in this thread keeps to
+_TRIES = 3  # runs that a catalog may change under before one is left as it is
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,42 @@ def here() -> Folders:
 
 
 def catalog() -> Snapshot:
-    """Return the catalog as it is now."""
+    """Return the catalog as it is now, or as it was when the run of a page began."""
+    return getattr(_RUN, "catalog", None) or _catalog_now()
+
+
+def _catalog_now() -> Snapshot:
     out = here().catalog
-    return Snapshot(str(out), queries.file_fingerprint([queries.catalog_path(out)]))
+    database = queries.file_fingerprint([queries.catalog_path(out)])
+    listed = queries.file_fingerprint([catalog_dir(out) / CATALOG_FILE])
+    return Snapshot(str(out), f"{database}-{listed}" if database else "")
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Let one run of a page see one state of the catalog, whatever is built meanwhile.
+
+    A run at whose end the catalog is another begins again, so that the page tells nothing of two.
+    """
+    _RUN.catalog = began = _catalog_now()
+    try:
+        yield
+    except Exception:
+        _again(began)
+        raise
+    finally:
+        _RUN.catalog = None
+    _again(began)
+
+
+def _again(began: Snapshot) -> None:
+    """Begin the run of the page again if the catalog is no longer the one that it began with."""
+    tries = st.session_state.get("catalog_tries", 0)
+    if _catalog_now() == began or tries >= _TRIES:
+        st.session_state["catalog_tries"] = 0
+        return
+    st.session_state["catalog_tries"] = tries + 1
+    st.rerun()
 
 
 def has_catalog() -> bool:
@@ -112,17 +151,27 @@ def lookup() -> Lookup:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def lookup_of(snapshot: Snapshot) -> Lookup:
     """Return where the people of a catalog lie."""
-    return Lookup(Path(snapshot.path))
+    out = Path(snapshot.path)
+    return Lookup(out, partitions_of(_connection(snapshot).cursor(), out))
 
 
 def counts() -> pd.DataFrame:
     """Return what is converted, one row a source; empty when nothing is."""
-    return ask(queries.by_dataset) if has_catalog() else inventory.no_counts()
+    return _counts(catalog())
+
+
+def _counts(snapshot: Snapshot) -> pd.DataFrame:
+    return _ask(snapshot, queries.by_dataset.__name__, ()) if snapshot.fingerprint else inventory.no_counts()
 
 
 def sources() -> pd.DataFrame:
     """Return the table of all sources: cards, counts and state; what is on this machine comes first."""
-    return inventory.join_catalog(inventory.card_table(), counts(), health.unfinished_datasets(live_units()))
+    return _sources(catalog(), health.unfinished_datasets(live_units()))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _sources(snapshot: Snapshot, begun: frozenset[str]) -> pd.DataFrame:
+    return inventory.join_catalog(inventory.card_table(), _counts(snapshot), begun)
 
 
 def live_units() -> list[health.Unit]:
@@ -149,11 +198,6 @@ def results() -> pd.DataFrame:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _results(snapshot: Snapshot) -> pd.DataFrame:
     return load_results(Path(snapshot.path))
-
-
-def people_of_result(path: str) -> pd.DataFrame:
-    """Return the rows of the people of a result, given the path of its JSON."""
-    return _people_of_result(Snapshot(path, queries.file_fingerprint([Path(path)])))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

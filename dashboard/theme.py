@@ -1,10 +1,11 @@
 """How the dashboard looks: Streamlit's theme options and the colours that charts and tables share.
 
-The categorical colours are those of Okabe and Ito (2008), which people with any colour vision can tell apart. Fonts are
-the ones that Streamlit ships, so that nothing is fetched from a network.
+The categorical colours are those of Okabe and Ito (2008), which people with any colour vision can tell apart; their
+blue is lightened to stand as clearly before the dark ground as before the white one (4.3 : 1). Fonts are the ones that
+Streamlit ships, so that nothing is fetched from a network.
 """
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#1B80C0", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 GREY = "#8A94A3"
 
 # A figure with spread arms and the name in strokes: icons and fonts by name would be fetched from a network.
@@ -29,7 +30,7 @@ OPTIONS: dict[str, str | int | bool] = {
     "theme.baseFontSize": 14,
     "theme.baseRadius": "6px",
     "theme.buttonRadius": "6px",
-    "theme.metricValueFontSize": "1.7rem",
+    "theme.metricValueFontSize": "1.55rem",
     "theme.metricValueFontWeight": 600,
     "theme.codeFontSize": "12.5px",
     "theme.paddingTop": "0.75rem",

@@ -29,8 +29,8 @@ def render() -> None:
             card_facts.render(card, row)
     for tab, draw in (
         (pictures, _pictures),
-        (distributions, card_numbers.distributions),
-        (rejects, card_numbers.rejects),
+        (distributions, card_numbers.show_distributions),
+        (rejects, card_numbers.show_rejects),
     ):
         if tab.open:
             with tab:
@@ -108,9 +108,7 @@ def _pictures(dataset: str, _row: dict[str, Any]) -> None:
             "Show", ("frames", "people"), default="frames", required=True, key="card_show", bind="query-params"
         )
         overlay, opacity = tiles.overlay_controls("card")
-        seed = st.number_input(
-            "Seed", 0, 9999, 0, key="card_seed", bind="query-params", width=100, label_visibility="collapsed"
-        )
+        seed = st.number_input("Seed", 0, 9999, 0, key="card_seed", bind="query-params", width=110)
         st.button("Reshuffle", icon=":material/shuffle:", key="card_reshuffle", on_click=_reshuffle)
     kind: Literal["frames", "people"] = "frames" if what == "frames" else "people"
     query = queries.sample_frames if kind == "frames" else queries.sample_people
@@ -118,7 +116,8 @@ def _pictures(dataset: str, _row: dict[str, Any]) -> None:
     if rows.empty:
         st.caption("There is nothing to show: only labels were converted (`--images none`), or nobody here has a box.")
         return
-    tiles.show(tiles.drawn(kind, rows["person_key"].tolist(), overlay, opacity), columns=4 if kind == "frames" else 8)
+    keys = rows["person_key"].tolist()
+    tiles.show(tiles.drawn(kind, keys, overlay, opacity), columns=4 if kind == "frames" else 8, links=keys)
     st.markdown(tiles.licence_line(dataset))
     tiles.stand_in_note(overlay)
 

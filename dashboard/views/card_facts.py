@@ -82,6 +82,7 @@ def _conventions(card: Card, row: dict[str, Any]) -> None:
         "space": f"{conventions.space}, {conventions.units}",
         "camera": conventions.camera.replace("_", " "),
         "pictures": plain(card.images.container),
+        **_video(card),
         "splits": ", ".join(card.splits),
         "in the papers": f"mixtures of {card.paper_mix} datasets and more, {_stride(card)}" if card.paper_mix else "no",
         "may be left out": f"{card.checks.max_reject:.1%} of the people",
@@ -89,6 +90,13 @@ def _conventions(card: Card, row: dict[str, Any]) -> None:
     }
     st.markdown("###### As the owner writes it")
     st.table({f":gray[{name}]": value for name, value in rows.items()}, border="horizontal")
+
+
+def _video(card: Card) -> dict[str, str]:
+    """Return the row on the frame rate, which only video has."""
+    rate = card.images.frame_rate
+    said = "frame rate not known" if rate is None else f"{rate:g} frames a second"
+    return {"video": said} if card.images.video else {}
 
 
 def _stride(card: Card) -> str:

@@ -1,86 +1,101 @@
-"""One cell of the matrix: who was asked and answered, how errors are distributed, and who is worst."""
+"""The page of one number of the matrix: who was asked, how errors are distributed, where the model fails, on whom."""
 
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from ...benchmark.describe import describe
-from ...benchmark.measures import get_measure, means
+from ...benchmark.measures import Measure, get_measure, measures
 from ...benchmark.protocol import Protocol
-from ...benchmark.tables import Column, newest_versions, row_labels
-from .. import board, charts, people, state
+from ...benchmark.tables import newest_versions, row_labels
+from .. import addresses, cell_charts, charts, people, scored, slices, state
 from ..plaintext import plain
-from . import tiles
+from . import error_tiles, versus
 
 _WORST, _TILES = 50, 12
+_TABS = ("Distribution", "By factor", "Worst people", "Two models", "Where it comes from")
 Row = dict[str, Any]  # of the table of results
 
 
-def render(results: pd.DataFrame, model: str, column: Column, known: dict[str, Protocol]) -> None:
-    """Show the cell of a row label and a column."""
-    protocol, measure = column
-    with st.container(border=True):
-        if measure in means():
-            _mean(results, model, measure, known)
-            return
-        table = newest_versions(results)
-        rows = table.assign(row=row_labels(table)).to_dict("records")
-        rows = [row for row in rows if (row["protocol"], row["measure"]) == column]
-        chosen = [row for row in rows if row["row"] == model]
-        title = known[protocol].display_name if protocol in known else protocol
-        st.markdown(f"##### {model} on {title}: {get_measure(measure).display_name}")
-        if chosen:
-            _measured(chosen[0], rows, known)
-        else:
-            st.caption("Nothing was measured here.")
+def render() -> None:
+    """Show the page."""
+    results = scored.results(scored.results_snapshot())
+    if results.empty:
+        st.markdown("Nothing is measured here yet; `ehps bench` or `ehps demo` changes that.")
+        return
+    addresses.keep("cell_")
+    table = newest_versions(results)
+    table = table.assign(row=row_labels(table))
+    known = scored.known_protocols()
+    row = _choice(table)
+    with_same = table.loc[(table["protocol"] == row["protocol"]) & (table["measure"] == row["measure"])]
+    rows = with_same.to_dict("records")
+    title = known[row["protocol"]].display_name if row["protocol"] in known else row["protocol"]
+    st.markdown(f"#### {plain(row['row'])} on {title}: {get_measure(row['measure']).display_name}")
+    _counts(row, get_measure(row["measure"]).unit)
+    _tabs(row, rows, known)
 
 
-def _mean(results: pd.DataFrame, model: str, name: str, known: dict[str, Protocol]) -> None:
-    """Say what a mean is made of."""
-    mean = means()[name]
-    st.markdown(f"##### {model}: {mean.display_name}")
-    st.caption(mean.description)
-    primaries = {protocol: known[protocol].primary if protocol in known else "" for protocol in mean.protocols}
-    values = board.matrix_of(results, board.PRIMARY, None, known).values.T.to_dict()[model]
-    rows = [
-        {"protocol": protocol, "primary": primary, "value": values.get((protocol, primary))}
-        for protocol, primary in primaries.items()
-    ]
-    config = {"value": st.column_config.NumberColumn("mm", format="%.1f")}
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, column_config=config, placeholder="\N{EN DASH}", alt="Parts of the mean"
-    )
-
-
-def _measured(row: Row, rows: list[Row], known: dict[str, Protocol]) -> None:
-    """Show counts, distributions, the worst people and where the number comes from."""
-    measure = get_measure(row["measure"])
-    table = state.people_of_result(row["path"])
-    _counts(row, measure.unit)
-    left, right = st.columns(2, gap="medium")
-    curves = pd.concat([_curve(other, measure.name) for other in rows], ignore_index=True)
-    with left:
-        st.altair_chart(
-            charts.error_distribution(curves, row["row"], measure.unit), alt="Cumulative distribution of errors"
+def _choice(table: pd.DataFrame) -> Row:
+    """Draw the choice of model, protocol and measure, and return the row of the table of results."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        model = _chosen("Model", "cell_model", list(dict.fromkeys(table["row"])), 280)
+        own = table.loc[table["row"] == model]
+        protocol = _chosen("Protocol", "cell_protocol", list(dict.fromkeys(own["protocol"])), 220)
+        own = own.loc[own["protocol"] == protocol]
+        have = set(own["measure"])
+        primary = str(own.loc[own["is_primary"].astype(bool), "measure"].iloc[0])
+        own_measures = [primary, *(name for name in measures() if name in have and name != primary)]
+        measure = _chosen("Measure", "cell_measure", own_measures, 220)
+        st.page_link(
+            state.page("matrix"),
+            label="Back to the matrix",
+            icon=":material/arrow_back:",
+            query_params=st.session_state.get("bench_address"),
         )
-        others = "; grey: the other models" if len(rows) > 1 else ""
-        st.caption(f"Share of the people asked whose error is at most x{others}.")
-    with right:
-        bins = people.error_by_factor(table, measure.name, "box_height")
-        if bins.empty:
-            st.caption("All people have boxes of one height.")
-        else:
-            st.altair_chart(charts.error_by_factor(bins, "box height (px)", measure.unit), alt="Error by box height")
-            st.caption("Median and middle half of the errors, by the height of the person's box.")
-    _worst(table, measure.name, measure.unit)
-    _provenance(row, known)
+    return own.loc[own["measure"] == measure].to_dict("records")[0]
 
 
-def _curve(row: Row, measure: str) -> pd.DataFrame:
-    curve = people.error_curve(state.people_of_result(row["path"]), measure, row["expected"])
-    return curve.assign(model=row["row"])
+def _chosen(label: str, key: str, options: list[str], width: int) -> str:
+    """Draw a choice whose options depend on others; a value that is no option any more gives way to the first.
+
+    Options are shown as they are named everywhere, because the address holds what is shown.
+    """
+    if st.session_state.get(key, options[0]) not in options:
+        del st.session_state[key]
+    return st.selectbox(label, options, key=key, bind="query-params", width=width)
+
+
+def _tabs(row: Row, rows: list[Row], known: dict[str, Protocol]) -> None:
+    measure = get_measure(row["measure"])
+    distribution, factor, worst, two, origin = st.tabs(_TABS, key="cell_tab", bind="query-params")
+    if not _has_people(row):
+        with distribution:
+            st.caption("This number is of everybody together; there are no errors of single people.")
+        return
+    if distribution.open:
+        with distribution:
+            _distribution(row, rows, measure)
+    if factor.open:
+        with factor:
+            _by_factor(row, measure)
+    if worst.open:
+        with worst:
+            _worst(row, measure)
+    if two.open:
+        with two:
+            versus.render(row, rows, measure)
+    if origin.open:
+        with origin:
+            _provenance(row, known)
+
+
+def _has_people(row: Row) -> bool:
+    """Return whether the result has a number for each person."""
+    return row["measure"] in scored.people(row["path"])
 
 
 def _counts(row: Row, unit: str) -> None:
@@ -90,7 +105,7 @@ def _counts(row: Row, unit: str) -> None:
         "Answered": f"{row['answered']:,}",
         "Missing": f"{row['missing']:,}",
         f"Mean ({unit})": _number(row["mean"]),
-        "95 %": f"{_number(row['ci_low'])} \N{EN DASH} {_number(row['ci_high'])}",
+        "95 %": f"{_number(row['ci_low'], whole=100)}\N{EN DASH}{_number(row['ci_high'], whole=100)}",
         f"Median ({unit})": _number(row["median"]),
         f"Penalised ({unit})": _number(row["penalised_mean"]),
     }
@@ -103,43 +118,122 @@ def _counts(row: Row, unit: str) -> None:
             st.metric(label, value, help=help_texts.get(label))
 
 
-def _number(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.1f}"
+def _number(value: float | None, whole: float = math.inf) -> str:
+    """Return a number with one decimal, from ``whole`` on with none."""
+    if value is None or math.isnan(value):
+        return "\N{EN DASH}"
+    return f"{value:.0f}" if abs(value) >= whole else f"{value:.1f}"
 
 
-def _worst(table: pd.DataFrame, measure: str, unit: str) -> None:
-    """Draw the people with the largest errors: pictures of the first, all as a table."""
-    worst = people.worst_people(table, measure, _WORST)
-    if worst.empty:
+def _distribution(row: Row, rows: list[Row], measure: Measure) -> None:
+    """Draw the cumulative distribution against all other models, and the histogram."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        curves = pd.concat([_curve(other, measure.name) for other in rows], ignore_index=True)
+        st.altair_chart(
+            charts.error_distribution(curves, row["row"], measure.unit), alt="Cumulative distribution of errors"
+        )
+        others = f"; grey: {len(rows) - 1} other models" if len(rows) > 1 else ""
+        st.caption(f"Share of the {row['asked']:,} people asked whose error is at most x{others}.")
+    with right:
+        errors = scored.people(row["path"])[measure.name].to_numpy(float)
+        known = int(np.isfinite(errors).sum())
+        st.altair_chart(cell_charts.histogram(errors, measure.unit, row["mean"]), alt="Histogram of errors")
+        unlabelled = row["answered"] - known
+        lacking = f", {unlabelled:,} are not labelled for this measure" if unlabelled else ""
+        st.caption(f"{known:,} people with a number, {row['missing']:,} missing{lacking}; the line is the mean.")
+
+
+def _curve(row: Row, measure: str) -> pd.DataFrame:
+    curve = people.error_curve(scored.people(row["path"]), measure, row["expected"])
+    return curve.assign(model=row["row"])
+
+
+def _by_factor(row: Row, measure: Measure) -> None:
+    """Draw the errors over something that the catalog knows about people."""
+    if not state.has_catalog():
+        _by_box_height(row, measure)
         return
-    st.markdown("###### Worst people")
-    tiles.show_people(worst.head(_TILES)["person_key"].tolist(), _notes(worst.head(_TILES), measure, unit))
+    name = st.selectbox(
+        "Over",
+        list(slices.FACTORS),
+        key="cell_factor",
+        bind="query-params",
+        format_func=lambda name: slices.FACTORS[name].title,
+        width=320,
+    )
+    factor = slices.FACTORS[name]
+    errors = state.ErrorsOf(row["path"], measure.name)
+    found = state.answer(slices.bins_sql(factor) if factor.is_number else slices.slices_sql(factor), errors=errors)
+    if found.empty:
+        st.info(f"Nobody of this result has a {factor.title} in the catalog of this machine.")
+        return
+    draw = cell_charts.error_by_bins if factor.is_number else cell_charts.error_by_slice
+    st.altair_chart(draw(found, factor.title, measure.unit), alt=f"Error by {factor.title}")
+    counted = sum(found["people"].tolist())
+    there = f"{counted:,} of {row['answered']:,} answered people have a value."
+    st.caption(f"Blue: median and middle half; diamonds: mean. {there}")
+    st.markdown("With intervals over sequences:")
+    by = f'--by "{factor.expression}" --measure {measure.name}'
+    st.code(f"ehps slice {row['path']} {by} --catalog {state.here().catalog}", language="shell", wrap_lines=True)
+
+
+def _by_box_height(row: Row, measure: Measure) -> None:
+    """Draw the errors over what the result itself knows, where there is no catalog."""
+    bins = people.error_by_factor(scored.people(row["path"]), measure.name, "box_height")
+    if bins.empty:
+        st.caption("All people have boxes of one height, and there is no catalog here that knows more.")
+        return
+    st.altair_chart(charts.error_by_factor(bins, "box height (px)", measure.unit), alt="Error by box height")
+    st.caption("Median and middle half, by the height of the person's box. There is no catalog here that knows more.")
+
+
+def _worst(row: Row, measure: Measure) -> None:
+    """Draw the people with the largest errors, twelve at a time, and all of them as a table."""
+    worst = people.worst_people(scored.people(row["path"]), measure.name, _WORST)
+    if worst.empty:
+        st.caption("Nobody has a number for this measure.")
+        return
+    pages = math.ceil(len(worst) / _TILES)
+    page = min(int(st.pagination(pages, key="cell_worst", bind="query-params")), pages) if pages > 1 else 1
+    part = worst.iloc[_TILES * (page - 1) : _TILES * page]
+    keys = [str(key) for key in part["person_key"]]
+    errors = part[measure.name].to_numpy(float)
+    notes = [f"**{value:.0f} {measure.unit}**" for value in errors]
+    error_tiles.show("cell", keys, notes, {row["row"]: row["path"]})
     with st.expander(f"The worst {len(worst)} as a table", icon=":material/table_rows:"):
         st.dataframe(
             worst,
             hide_index=True,
-            column_order=["person_key", "sequence", measure, "box_height"],
+            column_order=["person_key", "sequence", measure.name, "box_height"],
             column_config={
-                measure: st.column_config.NumberColumn(f"{measure} ({unit})", format="%.1f"),
+                measure.name: st.column_config.NumberColumn(f"{measure.name} ({measure.unit})", format="%.1f"),
                 "box_height": st.column_config.NumberColumn("box height (px)", format="%.0f"),
             },
             alt="People with the largest errors",
         )
 
 
-def _notes(worst: pd.DataFrame, measure: str, unit: str) -> list[str]:
-    return [
-        f"**{value:.0f} {unit}** {plain(key)}" for key, value in zip(worst["person_key"], worst[measure], strict=True)
-    ]
-
-
 def _provenance(row: Row, known: dict[str, Protocol]) -> None:
     """Say where the number comes from and how to make it again."""
-    with st.expander("Protocol and provenance", icon=":material/history:"):
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("###### Protocol")
         if row["protocol"] in known:
             st.markdown("\n".join(f"- {line}" for line in describe(known[row["protocol"]]).splitlines()))
+    with right:
+        st.markdown("###### Result")
+        names = ("model", "revision", "network_parameters", "training_people", "study", "protocol_version")
+        names += ("box_source", "shard_fingerprint", "ehps_version", "date", "hardware", "path")
+        told = {name: row[name] for name in names if row[name] is not None and not pd.isna(row[name])}
+        st.table(
+            {f":gray[{name.replace('_', ' ')}]": f"`{_fact(value)}`" for name, value in told.items()},
+            border="horizontal",
+        )
         if row["command"]:
+            st.markdown("Made by")
             st.code(row["command"], language="shell", wrap_lines=True)
-        names = ("revision", "protocol_version", "box_source", "shard_fingerprint", "ehps_version", "date", "hardware")
-        facts = [f"{name.replace('_', ' ')} `{row[name]}`" for name in (*names, "path")]
-        st.caption(" \N{MIDDLE DOT} ".join(facts))
+
+
+def _fact(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

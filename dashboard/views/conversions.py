@@ -41,13 +41,13 @@ def _show() -> None:
     splits = conversions.split_table(table)
     _numbers(table, splits)
     _failures(table)
-    left, right = st.columns([2, 3], gap="medium")
-    with left, st.container(border=True):
-        st.markdown("##### Units by state")
-        st.altair_chart(curve_charts.unit_states(splits, _COLOURS), alt="Units of each source and split by state")
-    with right, st.container(border=True):
-        st.markdown("##### Sources and splits")
-        _splits(splits)
+    with st.grid(2, min_column_width=480, gap="medium") as grid:
+        with grid.cell(), st.container(border=True):
+            st.markdown("##### Sources and splits")
+            _splits(splits)
+        with grid.cell(), st.container(border=True):
+            st.markdown("##### Units by state")
+            st.altair_chart(curve_charts.unit_states(splits, _COLOURS), alt="Units of each source and split by state")
     _details(units, table)
 
 
@@ -56,7 +56,7 @@ def _numbers(table: pd.DataFrame, splits: pd.DataFrame) -> None:
     counts = {name: int(sum(splits[name])) for name in (*conversions.STATES, "frames", "people", "rejected")}
     everybody = counts["people"] + counts["rejected"]
     with st.grid(6, min_column_width=108, gap="small"):
-        st.metric("Units done", f"{counts['done']:,} of {len(table):,}", border=True)
+        st.metric(f"Done of {len(table):,}", f"{counts['done']:,}", help="units", border=True)
         st.metric("Running", f"{counts['running']:,}", help=f"{counts['queued']:,} queued", border=True)
         st.metric("Failed", f"{counts['failed']:,}", border=True)
         st.metric("Interrupted", f"{counts['interrupted']:,}", border=True,
@@ -119,7 +119,7 @@ def _details(units: list[health.Unit], table: pd.DataFrame) -> None:
         f"{dataset} {split}" for dataset, split in zip(table["dataset"], table["split"], strict=True)
     )
     present = [name for name in conversions.STATES if name in set(table["state"])]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         place = st.selectbox(
             "Source and split", list(places), index=None, placeholder="All sources", key="conv_place",
             bind="query-params", width=260,
@@ -149,15 +149,16 @@ def _units(shown: pd.DataFrame) -> None:
         took=[span(value) if value > 0 else "" for value in shown["seconds"].head(_PAGE)],
         silent=[ago(value) for value in shown["silent_s"].head(_PAGE)],
     )
+    told = [name for name in ("error", "reasons", "warnings") if any(map(len, view[name]))]
     st.dataframe(
         view.style.map(_coloured, subset=["state"]),
         hide_index=True,
         column_order=["dataset", "split", "unit", "state", "people", "frames", "reject_share", "frames_per_second",
-                      "took", "silent", "error", "reasons", "warnings"],
+                      "took", "silent", *told],
         column_config={
             "dataset": "Source",
             "split": "Split",
-            "unit": st.column_config.TextColumn("Unit", width=240),
+            "unit": "Unit",
             "state": "State",
             "frames": number("Frames", format="localized"),
             "people": number("People", format="localized"),

@@ -1,35 +1,73 @@
-"""The benchmark page: models by protocols, what papers published beside it, and one cell taken apart."""
+"""The benchmark page: models by protocols, and what papers published beside it; a number leads to its people."""
 
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
 import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from ...benchmark.protocol import Protocol, protocols
+from ...benchmark.heatmap import write_heatmap
+from ...benchmark.measures import means
+from ...benchmark.protocol import Protocol
+from ...benchmark.published import load_published
 from ...benchmark.render import SIGNS, to_csv, to_latex, to_markdown
-from ...benchmark.tables import MARKS, Column, Matrix
-from .. import board, state
-from . import cell, published
+from ...benchmark.tables import HOLE, MARKS, Column, Matrix
+from .. import addresses, board, cell_charts, scored, state
+from . import published
 
-_SHOWN = ("mm", "to best", "% of best", "rank")
+_SHOWN = ("mm", "to best", "% of best", "% of published", "rank")
+_FORMS = ("table", "heatmap")
 
 
 def render() -> None:
     """Show the page."""
-    results, known = state.results(), protocols()
+    results, known = scored.results(scored.results_snapshot()), scored.known_protocols()
     if results.empty:
         _welcome(known)
         return
-    chosen, part, shown = _controls(results)
-    matrix = board.matrix_of(results, chosen, part, known)
-    matrix, absent = board.without_empty_means(matrix)
-    picked = _matrix(matrix, board.face_of(matrix, shown, known))
+    addresses.keep("bench_")
+    # The page of a cell leads back here.
+    st.session_state["bench_address"] = st.query_params.to_dict()
+    chosen, part, shown, form = _controls(results)
+    sets, has_intervals = _more(results, known, is_primary=chosen == board.PRIMARY, is_mm=shown == "mm")
+    matrix, absent, face = _made(scored.results_snapshot(), chosen, part, tuple(sets), shown, has_intervals)
+    if form == "heatmap":
+        st.altair_chart(cell_charts.heatmap(board.heat_table(matrix, face)), alt="Models by protocols, as colours")
+        picked = None
+    else:
+        picked = _matrix(matrix, face)
     _below(matrix, known)
     if absent:
-        st.caption(" ".join(absent))
+        st.caption(absent)
     if picked is not None:
-        cell.render(results, *picked, known)
-    published.gaps(results)
-    published.block(list(matrix.values.columns), known)
+        _open(picked, matrix, known, sets)
+    published.gaps()
+    published.block(list(matrix.values.columns))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _made(
+    snapshot: state.Snapshot,
+    chosen: str,
+    part: str | None,
+    sets: tuple[str, ...],
+    shown: board.Shown,
+    has_intervals: bool,
+) -> tuple[Matrix, str, board.Face]:
+    """Return the matrix of a choice, a sentence on the means that nobody has, and how it looks."""
+    results, known = scored.results(snapshot), scored.known_protocols()
+    matrix, absent = board.without_empty_means(board.matrix_of(results, chosen, part, known, sets))
+    best = board.best_published(load_published()) if shown == "% of published" else None
+    return (
+        matrix,
+        absent,
+        board.face_of(matrix, shown, known, best, board.intervals_of(results) if has_intervals else None),
+    )
 
 
 def _welcome(known: dict[str, Protocol]) -> None:
@@ -38,10 +76,10 @@ def _welcome(known: dict[str, Protocol]) -> None:
     st.markdown("##### Nothing is measured here yet")
     st.markdown(f"`{folders.results}` holds no results. This command makes some, and this page fills by itself:")
     st.code(f"ehps bench MODEL --catalog {folders.catalog} --out {folders.results}", language="shell")
-    published.block([(name, protocol.primary) for name, protocol in known.items()], known)
+    published.block([(name, protocol.primary) for name, protocol in known.items()])
 
 
-def _controls(results: pd.DataFrame) -> tuple[str, str | None, board.Shown]:
+def _controls(results: pd.DataFrame) -> tuple[str, str | None, board.Shown, str]:
     """Draw the choices above the matrix."""
     bound = {"required": True, "bind": "query-params"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -53,7 +91,32 @@ def _controls(results: pd.DataFrame) -> tuple[str, str | None, board.Shown]:
         if len(parts) > 1:
             part = st.segmented_control("Part", parts, default=part, key=f"bench_part_{chosen}", **bound)
         shown = st.segmented_control("Show", _SHOWN, default="mm", key="bench_show", **bound)
-    return chosen, part, shown
+        form = st.segmented_control("As", _FORMS, default="table", key="bench_form", **bound)
+    return chosen, part, cast(board.Shown, shown), form
+
+
+def _more(
+    results: pd.DataFrame, known: dict[str, Protocol], *, is_primary: bool, is_mm: bool
+) -> tuple[list[str], bool]:
+    """Draw the choice of sets for a mean of one's own and the toggle of intervals, where they mean something."""
+    sets: list[str] = []
+    has_intervals = False
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        if is_primary:
+            options = board.can_be_averaged(known, results)
+            sets = st.multiselect(
+                "Mean over",
+                options,
+                key="bench_sets",
+                bind="query-params",
+                format_func=lambda name: known[name].display_name,
+                placeholder="Mean over sets of your choice",
+                label_visibility="collapsed",
+                width=420,
+            )
+        if is_mm:
+            has_intervals = st.toggle("95 % intervals", key="bench_intervals", bind="query-params")
+    return sets, has_intervals
 
 
 def _matrix(matrix: Matrix, face: board.Face) -> tuple[str, Column] | None:
@@ -79,11 +142,44 @@ def _styled(face: board.Face) -> Styler:
     """Return the numbers with each cell's own text and colours; sorting still goes by the numbers."""
     styler = face.numbers.style
     styler.apply(lambda _: face.styles, axis=None)
-    for row in face.numbers.index:
-        for column in face.numbers.columns:
-            text = face.texts.at[row, column]
-            styler.format(lambda _, text=text: text, subset=pd.IndexSlice[[row], [column]])
+    words = {
+        column: dict(zip(face.numbers[column].tolist(), face.texts[column].tolist(), strict=True))
+        for column in face.numbers.columns
+    }
+    styler.format({column: lambda number, own=own: own[number] for column, own in words.items()}, na_rep=HOLE)
+    for row, place in np.argwhere(face.numbers.isna().to_numpy() & (face.texts != HOLE).to_numpy()):
+        text, cell = face.texts.iat[row, place], (face.numbers.index[row], face.numbers.columns[place])
+        styler.format(lambda _, text=text: text, subset=pd.IndexSlice[[cell[0]], [cell[1]]])
     return styler
+
+
+def _open(picked: tuple[str, Column], matrix: Matrix, known: dict[str, Protocol], sets: list[str]) -> None:
+    """Leave for the page of a chosen number; a mean is taken apart here."""
+    model, (protocol, measure) = picked
+    if measure in means():
+        _mean(matrix, model, (protocol, measure), known, sets)
+    elif pd.isna(matrix.values.at[model, (protocol, measure)]):
+        st.caption(f"{model} was not measured under this protocol.")
+    else:
+        state.go("cell", cell_model=model, cell_protocol=protocol, cell_measure=measure)
+
+
+def _mean(matrix: Matrix, model: str, column: Column, known: dict[str, Protocol], sets: list[str]) -> None:
+    """Say what a mean is made of."""
+    mean = means()[column[1]]
+    is_own = column[0] != column[1]
+    with st.container(border=True):
+        st.markdown(f"##### {model}: {column[0] if is_own else mean.display_name}")
+        st.caption("Mean of the primaries of the chosen sets." if is_own else mean.description)
+        values = matrix.values.T.to_dict()[model]
+        rows = []
+        for protocol in sets if is_own else mean.protocols:
+            own = known[protocol].primary if protocol in known else ""
+            primary = own if is_own else mean.measure or own
+            rows.append({"protocol": protocol, "primary": primary, "value": values.get((protocol, primary))})
+        config = {"value": st.column_config.NumberColumn("mm", format="%.1f")}
+        table = pd.DataFrame(rows)
+        st.dataframe(table, hide_index=True, column_config=config, placeholder="\N{EN DASH}", alt="Parts of the mean")
 
 
 def _below(matrix: Matrix, known: dict[str, Protocol]) -> None:
@@ -92,16 +188,27 @@ def _below(matrix: Matrix, known: dict[str, Protocol]) -> None:
     notes = [f"**best**, {board.underlined('second')} of a column"]
     notes += [f"{SIGNS[letter]} {meaning}" for letter, meaning in MARKS.items() if letter in used]
     notes += ["click a number to see its people"]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(" \N{MIDDLE DOT} ".join(notes), width="stretch")
+        with st.popover("Export", icon=":material/download:", width="content"):
+            _exports(matrix, known)
+
+
+def _exports(matrix: Matrix, known: dict[str, Protocol]) -> None:
+    """Draw the downloads, which are made when they are asked for, and the command that does the same."""
     names = {name: protocol.display_name for name, protocol in known.items()}
-    forms = {
+    forms: dict[str, tuple[str, Callable[[], str | bytes]]] = {
         "CSV": ("csv", lambda: to_csv(matrix)),
         "LaTeX": ("tex", lambda: to_latex(matrix, names=names)),
         "Markdown": ("md", lambda: to_markdown(matrix)),
     }
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(" \N{MIDDLE DOT} ".join(notes), width="stretch")
-        with st.popover("Export", icon=":material/download:", width="content"):
-            for label, (ext, make) in forms.items():
-                st.download_button(
-                    label, make, f"ehps-matrix.{ext}", key=f"bench_{ext}", on_click="ignore", width="stretch"
-                )
+    if importlib.util.find_spec("matplotlib") is not None:
+        forms["PNG"] = "png", lambda: _png(matrix)
+    for label, (ext, make) in forms.items():
+        st.download_button(label, make, f"ehps-matrix.{ext}", key=f"bench_{ext}", on_click="ignore", width="stretch")
+    st.code(f"ehps table --results {state.here().results} --format latex", language="shell", wrap_lines=True)
+
+
+def _png(matrix: Matrix) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return write_heatmap(matrix, Path(folder) / "matrix.png").read_bytes()

@@ -6,11 +6,10 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from ...benchmark.protocol import protocols
 from ...errors import EhpsError
 from ...training.mixture_plan import PARTS, MixturePlan
 from ...training.mixture_spec import Mixture, load_mixture, mixture_names
-from .. import curve_charts, inventory, mixtures, queries, readings, state
+from .. import curve_charts, inventory, mixtures, queries, readings, scored, state
 from ..plaintext import plain
 
 _OWN = "my own"
@@ -23,6 +22,7 @@ _ABOUT = {
 }
 _TABS = ("Members", "What speaks against it", "File and command")
 _SHOWN_PROBLEMS = 40
+_HALF = 480  # px, below which two halves stand one over the other
 
 
 def render() -> None:
@@ -179,7 +179,8 @@ def _planned(mixture: Mixture, epochs: int, here: pd.DataFrame) -> None:
     """Draw what a mixture will show."""
     text = mixture.model_dump_json()
     found = readings.planned(text, mixture.name, epochs)
-    members = mixtures.member_table(found)
+    sizes = state.ask(queries.person_bytes).set_index(["dataset", "split"])["bytes"].to_dict()
+    members = mixtures.member_table(found, sizes)
     _numbers(found, members)
     tabs = st.tabs(_TABS, key="mix_tab", bind="query-params")
     if tabs[0].open:
@@ -196,48 +197,53 @@ def _planned(mixture: Mixture, epochs: int, here: pd.DataFrame) -> None:
 def _numbers(found: MixturePlan, members: pd.DataFrame) -> None:
     """Draw the totals: people, length, and which share of the samples has hands and face."""
     covered = mixtures.coverage(members)
-    size = members["bytes"].dropna().sum()
-    with st.grid(6, min_column_width=108, gap="small"):
+    with st.grid(6, min_column_width=128, gap="small"):
         st.metric("People", f"{members['people'].sum():,}", border=True)
         st.metric("Epoch", f"{found.epoch_length:,}", help="People an epoch", border=True)
         st.metric("Both hands", f"{covered['hands']:.0%}", help="Of the samples of an epoch", border=True)
         st.metric("Face", f"{covered['face']:.0%}", help="Of the samples of an epoch", border=True)
         st.metric("Shape", f"{covered['shape']:.0%}", help="Of the samples of an epoch", border=True)
-        st.metric("Read an epoch", f"{size / 1e9:,.2f} GB", border=True)
+        size = f"{members['bytes'].sum() / 1e9:,.2f} GB"
+        st.metric("Read an epoch", size, help="By the mean size of the pictures and labels of each source", border=True)
 
 
 def _members(members: pd.DataFrame, found: MixturePlan) -> None:
     """Draw shares and epochs of each member."""
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        chart = curve_charts.shares(members, "share_of_people", ("of the samples", "of the people"))
-        st.altair_chart(chart, alt="Share of each member of the samples, and of the people")
-        st.caption("A bar beyond its mark: people of this member come more often than they would by their number.")
-    with right:
-        number = st.column_config.NumberColumn
-        percent = {name: 100 * members[name] for name in ("share", "reached", "hands", "face", "body")}
-        st.dataframe(
-            members.assign(**percent),
-            hide_index=True,
-            column_order=["member", "people", "share", "per_epoch", "passes", "reached", "body", "hands", "face",
-                          "commercial", "licence"],
-            column_config={
-                "member": st.column_config.TextColumn("Member", pinned=True),
-                "people": number("People", format="localized"),
-                "share": number("Share", format="%.1f%%"),
-                "per_epoch": number("In an epoch", format="localized"),
-                "passes": number("Epochs of it", format="%.2f", help="How often each of its people comes in an epoch."),
-                "reached": number("Reached", format="%.0f%%", help="Of its people, in the whole training."),
-                "body": number("Body", format="%.0f%%"),
-                "hands": number("Hands", format="%.0f%%", help="People with both hands labelled."),
-                "face": number("Face", format="%.0f%%"),
-                "commercial": st.column_config.TextColumn("Commercial"),
-                "licence": st.column_config.TextColumn("Licence", width="large"),
-            },
-            alt="Members with people, shares, passes and labels",
-        )  # fmt: skip
+    with st.grid(2, min_column_width=_HALF, gap="medium") as grid:
+        with grid.cell():
+            chart = curve_charts.shares(members, "share_of_people", ("of the samples", "of the people"))
+            st.altair_chart(chart, alt="Share of each member of the samples, and of the people")
+            st.caption("A bar beyond its mark: people of this member come more often than they would by their number.")
+        with grid.cell():
+            _table(members)
     if found.schedule:
         _schedule(found)
+
+
+def _table(members: pd.DataFrame) -> None:
+    """Draw the members as a table."""
+    number = st.column_config.NumberColumn
+    percent = {name: 100 * members[name] for name in ("share", "reached", "hands", "face", "body")}
+    st.dataframe(
+        members.assign(**percent),
+        hide_index=True,
+        column_order=["member", "people", "share", "per_epoch", "passes", "reached", "body", "hands", "face",
+                      "commercial", "licence"],
+        column_config={
+            "member": st.column_config.TextColumn("Member", pinned=True),
+            "people": number("People", format="localized"),
+            "share": number("Share", format="%.1f%%"),
+            "per_epoch": number("In an epoch", format="localized"),
+            "passes": number("Epochs of it", format="%.2f", help="How often each of its people comes in an epoch."),
+            "reached": number("Reached", format="%.0f%%", help="Of its people, in the whole training."),
+            "body": number("Body", format="%.0f%%"),
+            "hands": number("Hands", format="%.0f%%", help="People with both hands labelled."),
+            "face": number("Face", format="%.0f%%"),
+            "commercial": st.column_config.TextColumn("Commercial"),
+            "licence": st.column_config.TextColumn("Licence", width="large"),
+        },
+        alt="Members with people, shares, passes and labels",
+    )  # fmt: skip
 
 
 def _schedule(found: MixturePlan) -> None:
@@ -268,7 +274,7 @@ def _against(text: str, name: str, epochs: int, found: MixturePlan, here: pd.Dat
 
 def _leakage(text: str, name: str, epochs: int, here: pd.DataFrame) -> None:
     """Draw what the sources share with benchmarks, when asked: every picture is compared."""
-    known = protocols()
+    known = scored.known_protocols()
     splits = list(zip(here["dataset"], here["split"], strict=True))
     choices = mixtures.benchmarks_here(known, splits)
     if not choices:

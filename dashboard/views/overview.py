@@ -3,17 +3,19 @@
 import pandas as pd
 import streamlit as st
 
-from ...benchmark.protocol import protocols
 from ...benchmark.published import load_published
-from .. import board, charts, health, queries, readings, state
+from .. import board, charts, health, queries, readings, recorded, scored, state
+from ..durations import hours
 from ..plaintext import plain
+from ..recorded import Recorded
 
 _ICONS = {
     "error": ":red[:material/error:]",
     "warning": ":orange[:material/warning:]",
     "running": ":blue[:material/progress_activity:]",
 }
-_SHOWN = 12
+_SHOWN, _FOUND = 12, 20
+_HALF = 480  # px, below which two halves stand one over the other
 
 
 def render() -> None:
@@ -22,13 +24,15 @@ def render() -> None:
     if not state.has_catalog() and results.empty:
         _welcome(table)
         return
-    _numbers(table, results)
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        _converted(table)
-        _best(results)
-    with right:
-        _health(table)
+    here = table.loc[table["people"] > 0].sort_values(by="people", ascending=False)
+    time = recorded.recorded(_clips(), list(here["id"]), recorded.frame_rates())
+    _numbers(table, results, time)
+    with st.grid(2, min_column_width=_HALF, gap="medium") as grid:
+        with grid.cell():
+            _converted(here, time)
+        with grid.cell():
+            _health(table)
+            _best(results)
 
 
 def _welcome(table: pd.DataFrame) -> None:
@@ -48,18 +52,36 @@ def _welcome(table: pd.DataFrame) -> None:
     st.page_link(state.page("catalog"), label="All datasets", icon=":material/dataset:")
 
 
-def _numbers(table: pd.DataFrame, results: pd.DataFrame) -> None:
+def _clips() -> pd.DataFrame:
+    """Return the clips of the sources here."""
+    return state.answer(recorded.CLIPS) if state.has_catalog() else pd.DataFrame(columns=["dataset", "clips", "frames"])
+
+
+def _numbers(table: pd.DataFrame, results: pd.DataFrame, time: Recorded) -> None:
     """Draw the row of numbers."""
     here = [row for row in table.to_dict("records") if row["units"]]
     frames, people, rejected = (sum(row[name] for row in here) for name in ("frames", "people", "rejected"))
     share = f"{rejected / (people + rejected):.1%}" if people + rejected else "\N{EN DASH}"
     models = set(zip(results["model"], results["revision"], strict=True))
-    with st.grid(5, min_column_width=120, gap="small"):
-        st.metric("Datasets converted", f"{len(here)} of {len(table)}", border=True)
+    with st.grid(6, min_column_width=108, gap="small"):
+        st.metric("Datasets", f"{len(here)} of {len(table)}", help="converted, of those with a card", border=True)
         st.metric("Frames", _compact(frames), border=True)
         st.metric("People", _compact(people), border=True)
-        st.metric("People left out", share, help=f"{rejected:,} people, each with a reason", border=True)
-        st.metric("Models measured", len(models), border=True)
+        st.metric("Video", _hours(time), help=_what_hours(time), border=True)
+        st.metric("Left out", share, help=f"{rejected:,} people, each with a reason", border=True)
+        st.metric("Models", len(models), help="measured, revisions apart", border=True)
+
+
+def _hours(time: Recorded) -> str:
+    return "\N{EN DASH}" if time.total is None else hours(time.total)
+
+
+def _what_hours(time: Recorded) -> str:
+    """Say what the recorded time rests on."""
+    known, others = ", ".join(time.seconds), ", ".join(time.unknown)
+    said = "From the first to the last converted frame of each clip, each camera on its own, by the card's frame rate. "
+    said += f"Known for {known}." if known else "No card of the sources here names one."
+    return plain(said + (f" Not known for {others}." if others else ""))
 
 
 def _compact(number: int) -> str:
@@ -71,9 +93,8 @@ def _compact(number: int) -> str:
     return f"{number:,}"
 
 
-def _converted(table: pd.DataFrame) -> None:
-    """Draw people by source, and the sources as a table."""
-    here = table.loc[table["people"] > 0].sort_values(by="people", ascending=False)
+def _converted(here: pd.DataFrame, time: Recorded) -> None:
+    """Draw people by source, and the sources as a table; most people first."""
     with st.container(border=True):
         st.markdown("##### People by source")
         if here.empty:
@@ -82,14 +103,16 @@ def _converted(table: pd.DataFrame) -> None:
         st.altair_chart(charts.people_by_dataset(here.head(_SHOWN)), alt="People by source, coloured by kind")
         if len(here) > _SHOWN:
             st.caption(f"The {_SHOWN} largest of {len(here)}; the others are under *Datasets*.")
+        lengths = [hours(time.seconds[name]) if name in time.seconds else None for name in here["id"]]
         picked = st.dataframe(
-            here.assign(reject_share=100 * here["reject_share"]),
+            here.assign(reject_share=100 * here["reject_share"], video=lengths),
             key=f"over_table_{state.table_key(here['id'])}",
             on_select="rerun",
             selection_mode="single-cell",
             hide_index=True,
-            column_order=["id", "kind", "done_splits", "frames", "people", "reject_share", "bytes", "state"],
+            column_order=["id", "state", "frames", "people", "video", "reject_share", "bytes", "done_splits"],
             column_config=_COLUMNS,
+            placeholder="\N{EN DASH}",
             alt="Converted sources",
         )
         for row, _ in picked.selection.cells:
@@ -97,22 +120,20 @@ def _converted(table: pd.DataFrame) -> None:
 
 
 _COLUMNS = {
-    "id": "Source",
-    "kind": "Kind",
+    "id": st.column_config.TextColumn("Source", pinned=True),
     "done_splits": st.column_config.ListColumn("Splits"),
     "frames": st.column_config.NumberColumn("Frames", format="localized"),
     "people": st.column_config.NumberColumn("People", format="localized"),
     "reject_share": st.column_config.NumberColumn("Left out", format="%.1f%%"),
+    "video": st.column_config.TextColumn("Video", help="Time that its clips cover, where the frame rate is known."),
     "bytes": st.column_config.NumberColumn("Size", format="bytes"),
     "state": "State",
 }
 _BEST = {
     "protocol": "Protocol",
-    "measure": "Measure",
     "best": "Best model",
     "value": st.column_config.NumberColumn("mm", format="%.1f"),
     "second": st.column_config.NumberColumn("Second", format="%.1f"),
-    "models": st.column_config.NumberColumn("Models"),
     "published": st.column_config.NumberColumn("Published best", format="%.1f"),
     "method": "By",
 }
@@ -123,16 +144,20 @@ def _health(table: pd.DataFrame) -> None:
     out = state.here().catalog
     catalogued = int(state.ask(queries.totals)["units"].iloc[0]) if state.has_catalog() else 0
     units = state.live_units()
-    found = health.findings(table, units, out, catalogued) + health.run_findings(readings.found_runs())
+    checks = state.answer(health.CHECKS) if state.has_catalog() else None
+    found = health.findings(table, units, out, catalogued, checks) + health.run_findings(readings.found_runs())
     with st.container(border=True):
         st.markdown("##### Needs attention" if found else "##### All is well")
         if not found:
-            st.caption("No rejects beyond what the cards allow, no unfinished conversion, no stale shards.")
-        for finding in found:
+            st.caption(
+                "No failed check, no rejects beyond what the cards allow, no unfinished conversion, no stale shards."
+            )
+        if len(found) > _FOUND:
+            st.caption(f"The first {_FOUND} of {len(found)}, the most urgent ones.")
+        for finding in found[:_FOUND]:
             name = f"**{finding.dataset}** " if finding.dataset else ""
-            st.markdown(f"{_ICONS[finding.level]} {name}{plain(finding.text)}")
-            if finding.command:
-                st.code(finding.command, language="shell", wrap_lines=True)
+            command = f"  \n`{finding.command}`" if finding.command else ""
+            st.markdown(f"{_ICONS[finding.level]} {name}{plain(finding.text)}{command}")
         with st.container(horizontal=True, gap="small"):
             if units:
                 st.page_link(state.page("conversions"), label="Conversions", icon=":material/factory:")
@@ -147,8 +172,13 @@ def _best(results: pd.DataFrame) -> None:
             folders = state.here()
             st.caption(f"No results yet: run `ehps bench MODEL --catalog {folders.catalog} --out {folders.results}`.")
             return
-        table = board.best_by_protocol(results, load_published(), protocols())
+        table = board.best_by_protocol(results, load_published(), scored.known_protocols())
         st.dataframe(
-            table, hide_index=True, column_config=_BEST, placeholder="\N{EN DASH}", alt="Best model of each protocol"
+            table.assign(protocol=table["protocol"] + " " + table["measure"]),
+            hide_index=True,
+            column_order=list(_BEST),
+            column_config=_BEST,
+            placeholder="\N{EN DASH}",
+            alt="Best model of each protocol",
         )
         st.page_link(state.page("matrix"), label="All models and protocols", icon=":material/leaderboard:")

@@ -1,5 +1,7 @@
 """The page of all people: facets and bounds at the side, an SQL condition above, tiles of persons in any order."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,7 @@ from . import facet_boxes, tiles
 
 _HEADINGS = {"has_body": "Labelled", "origin": "Body labelled", "split": "Split"}
 _COLUMNS = 8
+_SEEN_SOURCES = 12  # of so many at most, all are seen at first
 _BOUND_KEYS = tuple(f"people_{bound.key}" for bound in browse.BOUNDS)
 
 
@@ -75,9 +78,10 @@ def _errors_box() -> state.ErrorsOf | None:
     results = state.results()
     if results.empty:
         return None
+    columns = (results[name] for name in ("measure", "model", "revision", "protocol", "path"))
     rows = {
-        f"{row['measure']} of {row['model']} {row['revision']} on {row['protocol']}": row
-        for row in results.to_dict("records")
+        f"{measure} of {model} {revision} on {protocol}": state.ErrorsOf(path, measure)
+        for measure, model, revision, protocol, path in zip(*columns, strict=True)
     }
     chosen = st.selectbox(
         "Errors of",
@@ -88,20 +92,32 @@ def _errors_box() -> state.ErrorsOf | None:
         placeholder="a model's errors",
         help="Shows the people of this result, and lets them be sorted by their error.",
     )
-    return state.ErrorsOf(rows[chosen]["path"], rows[chosen]["measure"]) if chosen else None
+    return rows[chosen] if chosen else None
 
 
 def _bounds() -> tuple[tuple[str, float], ...]:
     """Draw the bounds and return those that are set."""
-    found = []
     is_set = any(st.session_state.get(key, st.query_params.get(key)) for key in _BOUND_KEYS)
-    with st.expander("Bounds", expanded=is_set, icon=":material/straighten:"), st.container(gap="xxsmall"):
-        for bound in browse.BOUNDS:
-            number = st.number_input(
-                bound.title, value=None, min_value=0.0, key=f"people_{bound.key}", bind="query-params", format="%g"
-            )
-            found += [(bound.key, float(number))] if number is not None else []
-    return tuple(found)
+    with _folded("Bounds", "people_bounds", ":material/straighten:", is_open=is_set) as is_open:
+        return tuple(_bound_boxes()) if is_open or is_set else ()
+
+
+def _bound_boxes() -> Iterator[tuple[str, float]]:
+    """Draw a box for each bound and yield those that are set."""
+    for bound in browse.BOUNDS:
+        number = st.number_input(
+            bound.title, value=None, min_value=0.0, key=f"people_{bound.key}", bind="query-params", format="%g"
+        )
+        if number is not None:
+            yield bound.key, float(number)
+
+
+@contextmanager
+def _folded(title: str, key: str, icon: str, *, is_open: bool = False) -> Iterator[bool]:
+    """Draw a part that can be folded, and yield whether it is open: what is folded away is not made either."""
+    part = st.expander(title, expanded=is_open, icon=icon, key=key, bind="query-params")
+    with part, st.container(gap="xxsmall"):
+        yield bool(part.open)
 
 
 def _facets(wanted: Wanted, profile: pd.DataFrame) -> tuple[Selection, pd.DataFrame]:
@@ -115,8 +131,10 @@ def _facets(wanted: Wanted, profile: pd.DataFrame) -> tuple[Selection, pd.DataFr
             if facet.key in _HEADINGS:
                 st.caption(f"**{_HEADINGS[facet.key]}**")
             facet_boxes.draw("people", facet, counts)
-    with st.expander("Source", expanded=len(sources) <= 12, icon=":material/dataset:"), st.container(gap="xxsmall"):
-        facet_boxes.draw("people", known[-1], counts)
+    is_seen = len(sources) <= _SEEN_SOURCES or bool(choice["source"])
+    with _folded("Source", "people_sources", ":material/dataset:", is_open=is_seen) as is_open:
+        if is_open or choice["source"]:
+            facet_boxes.draw("people", known[-1], counts)
     return Selection.of(wanted, choice), profile.loc[facets.keep(profile, choice, among=known)]
 
 
@@ -171,14 +189,15 @@ def _tiles(selection: Selection, order: Order, people: int, errors: state.Errors
     rows = state.answer(sql, is_free=selection.wanted.is_free, errors=errors).to_dict("records")
     with place:
         _page(rows, order)
-    with st.expander("The SQL of this page", icon=":material/code:"):
-        st.code(sql, language="sql", wrap_lines=True)
+    with _folded("The SQL of this page", "people_sql", ":material/code:") as is_open:
+        if is_open:
+            st.code(sql, language="sql", wrap_lines=True)
 
 
 def _page(rows: list[dict[str, Any]], order: Order) -> None:
     """Draw the tiles of some people, as far as their cards allow it."""
-    shown = [row for row in rows if tiles.may_show(row["dataset"])]
-    hidden = sorted({row["dataset"] for row in rows if not tiles.may_show(row["dataset"])})
+    hidden = sorted(dataset for dataset in {row["dataset"] for row in rows} if not tiles.may_show(dataset))
+    shown = [row for row in rows if row["dataset"] not in hidden]
     overlay, opacity = st.session_state["people_brush"]
     keys = [row["person_key"] for row in shown]
     pictures = tiles.drawn("people", keys, overlay, opacity, [_note(row, order) for row in shown])

@@ -3,18 +3,17 @@
 import pandas as pd
 import streamlit as st
 
-from ...benchmark.protocol import Protocol
 from ...benchmark.published import load_published
 from ...benchmark.tables import Column, published_block, reproduction_gap
-from .. import board
+from .. import board, scored, state
 from ..theme import GREY
 
 _ALERT = 2.0  # per cent of the published number; a larger gap is no reproduction
 
 
-def block(columns: list[Column], known: dict[str, Protocol]) -> None:
+def block(columns: list[Column]) -> None:
     """Show what papers report for the same columns, in grey and with its source."""
-    table = board.published_table(published_block(load_published(), columns), columns, known)
+    table = _table(tuple(columns))
     if table.empty:
         return
     st.markdown("##### Published")
@@ -33,11 +32,14 @@ def block(columns: list[Column], known: dict[str, Protocol]) -> None:
     )
 
 
-def gaps(results: pd.DataFrame) -> None:
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _table(columns: tuple[Column, ...]) -> pd.DataFrame:
+    return board.published_table(published_block(load_published(), columns), columns, scored.known_protocols())
+
+
+def gaps() -> None:
     """Show measured beside published numbers of the models that papers name."""
-    published = load_published()
-    names = board.published_names(list(results["model"].unique()), list(published["method"].unique()))
-    table = reproduction_gap(results, published, names)
+    table = _gaps(scored.results_snapshot())
     if table.empty:
         return
     table = table.assign(gap_share=100 * table["gap_share"])
@@ -58,3 +60,10 @@ def gaps(results: pd.DataFrame) -> None:
         },
         alt="Measured beside published numbers",
     )
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _gaps(snapshot: state.Snapshot) -> pd.DataFrame:
+    results, published = scored.results(snapshot), load_published()
+    names = board.published_names(list(results["model"].unique()), list(published["method"].unique()))
+    return reproduction_gap(results, published, names)

@@ -101,7 +101,7 @@ def _columns() -> dict:
     column = st.column_config
     return {
         "name": column.TextColumn("Run", pinned=True),
-        "state": column.TextColumn("State"),
+        "state": "State",
         "progress": column.ProgressColumn("Progress", format="percent", min_value=0, max_value=1, width="small"),
         "loss": column.NumberColumn("Loss", format="%.4g"),
         "people_per_s": column.NumberColumn("People/s", format="%.1f"),
@@ -136,7 +136,7 @@ def _numbers(run: runs.Run) -> None:
     rate, wait, used = last.get("people_per_s"), last.get("data_wait"), last.get("mfu")
     with st.grid(6, min_column_width=108, gap="small"):
         st.metric("Step", f"{run.step:,}", help=f"of {run.recipe['steps']:,}", border=True)
-        st.metric("Loss", f"{last['loss']:.4g}" if last else missing, border=True)
+        st.metric("Loss", f"{last['loss']:.3g}" if last else missing, border=True)
         st.metric("People/s", f"{rate:,.1f}" if rate is not None else missing, border=True)
         st.metric("Data wait", f"{wait:.0%}" if wait is not None else missing, border=True,
                   help="Share of the time in which the loop waited for data.")  # fmt: skip
@@ -160,14 +160,16 @@ def _learning(run: runs.Run, found: list[runs.Run]) -> None:
     if not reports:
         return
     others = [other.name for other in found if other.name != run.name]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         what = st.segmented_control(
             "Loss", ("sum", "terms"), default="sum", required=True, key="run_loss", bind="query-params"
         )
         smoothing = st.segmented_control(
             "Smoothing", _SMOOTHING, default=0.6, required=True, key="run_smoothing", bind="query-params"
         )
-        is_log = st.toggle("Log scale", value=True, key="run_log", bind="query-params")
+        scale = st.segmented_control(
+            "Scale", ("log", "linear"), default="log", required=True, key="run_scale", bind="query-params"
+        )
         other = st.selectbox(
             "Beside", others, index=None, placeholder="another run", key="run_other", width=220, disabled=not others
         )
@@ -177,7 +179,7 @@ def _learning(run: runs.Run, found: list[runs.Run]) -> None:
         beside = readings.reports(next(one for one in found if one.name == other))
         second = runs.loss_curves(beside, ["loss"], smoothing).assign(term=other)
         curves = pd.concat([curves.replace({"term": {"loss": run.name}}), second], ignore_index=True)
-    st.altair_chart(curve_charts.losses(curves, is_log), alt="Losses over steps")
+    st.altair_chart(curve_charts.losses(curves, scale == "log"), alt="Losses over steps")
     st.caption("Pale: as reported, each the mean since the report before. Strong: a running mean of them.")
 
 

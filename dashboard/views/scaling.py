@@ -4,19 +4,20 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ...benchmark.protocol import protocols
+from ...benchmark import scaling
 from ...benchmark.published import load_published
-from .. import curve_charts, readings, scaling, state
+from ...training.mixture_spec import PAPER_MIXTURES, load_mixture
+from .. import curve_charts, readings, scored, state
 
 
 def render() -> None:
     """Show the page."""
     points = _points()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         axis = st.segmented_control(
             "Along",
             list(scaling.AXES),
-            default="people",
+            default="parameters",
             required=True,
             key="scale_axis",
             bind="query-params",
@@ -25,12 +26,14 @@ def render() -> None:
         curves = scaling.curves_along(points, axis)
         if st.session_state.get("scale_curve", curves[0]) not in curves:
             del st.session_state["scale_curve"]
-        curve = st.selectbox("Error", curves, key="scale_curve", bind="query-params", width=300)
-        is_log = st.toggle("Log axes", value=True, key="scale_log", bind="query-params")
+        curve = st.selectbox("Error", curves, key="scale_curve", bind="query-params", width=260)
+        axes = st.segmented_control(
+            "Axes", ("log", "linear"), default="log", required=True, key="scale_axes", bind="query-params"
+        )
     shown = scaling.along(points, curve, axis)
     with st.container(border=True):
         st.markdown(f"##### {curve} (mm), lower is better")
-        chart = curve_charts.scaling(shown, scaling.line_through(shown), scaling.AXES[axis], is_log)
+        chart = curve_charts.scaling(shown, scaling.line_through(shown), scaling.AXES[axis], axes == "log")
         st.altair_chart(chart, alt=f"{curve} over {scaling.AXES[axis]}")
         _notes(points, shown, curve, axis)
     _table(shown, axis)
@@ -38,9 +41,16 @@ def render() -> None:
 
 def _points() -> pd.DataFrame:
     """Return published and measured points."""
-    known = protocols()
-    published, measured = scaling.published_points(load_published(), known), readings.measured_points()
-    return pd.concat([part for part in (published, measured) if len(part)], ignore_index=True)
+    measured = readings.measured_points()
+    return pd.concat([part for part in (_published(), measured) if len(part)], ignore_index=True)
+
+
+@st.cache_data(show_spinner=False)
+def _published() -> pd.DataFrame:
+    """Return what papers say; it belongs to the installed version and never changes."""
+    lengths = {sources: load_mixture(name).epoch_length for sources, name in PAPER_MIXTURES.items()}
+    epochs = {sources: length for sources, length in lengths.items() if length is not None}
+    return scaling.published_points(load_published(), scored.known_protocols(), epochs)
 
 
 def _notes(points: pd.DataFrame, shown: pd.DataFrame, curve: str, axis: str) -> None:
@@ -49,11 +59,11 @@ def _notes(points: pd.DataFrame, shown: pd.DataFrame, curve: str, axis: str) -> 
     notes = ["Circles: published, from papers and read-mes, on the real data; diamonds: measured here."]
     notes += ["Lines run through the best of each place."]
     if axis == "people":
-        notes += ["Published people: what an epoch of the release's mixture draws."]
+        notes += ["Published instances: what an epoch draws; measured: the different people of the training set."]
     if axis == "parameters":
-        notes += ["Parameters are those of the encoder, counted from its width and depth."]
+        notes += ["Published sizes are those of the releases."]
     if silent:
-        notes += [f"{silent} of the numbers do not tell, and are left out."]
+        notes += [f"{silent} of the numbers of this curve do not tell their place on this axis, and are left out."]
     st.caption(" ".join(notes))
     if "measured" not in set(points["kind"]):
         folders = state.here()

@@ -1,23 +1,39 @@
-"""The study of data sets: how alike they are, how much their hands do, and what each is worth alone."""
+"""The study of data sets: how alike they are, from where they are seen, what hands do, what each is worth alone."""
 
 import pandas as pd
 import streamlit as st
 
-from ...benchmark.published import load_published
-from .. import curve_charts, readings, state, study
+from ...shards.analyses.clouds import LEAST, TITLES, UNITS
+from ...shards.analyses.distances import DISTANCES, ordered
+from .. import state, study_charts, study_readings
+from . import study_parts
+from .study_parts import choice, looked_at, splits_apart
 
-_TABS = ("Similarity", "Poses", "Orientation", "Hands", "Worth alone")
-_CHOSEN = 4
+_TABS = ("Similarity", "Map", "Orientation", "Hands", "Worth alone")
+_KINDS = list(TITLES)
+_SAID = {
+    "energy": "Energy distance: the root of how much farther apart people of two sources are than people of one; zero "
+    "for like distributions only.",
+    "frechet": "Fréchet distance of the Gaussians with the same means and covariances, what FID is the square of.",
+    "nearest": "How far the nearest person of the column's source is from a person of the row's (median): strong where "
+    "the column covers the row. The diagonal: the nearest other person.",
+}
+_MEASURED = {
+    "orientation": "Rotations of the pelvis in camera space, as matrices; rad.",
+    "body": "Rotations of 21 joints, root mean square; rad.",
+    "hands": "Rotations of 15 joints of labelled hands, left ones mirrored; rad.",
+    "features": "Pooled features of the encoder; 1 is the spread of people within a source.",
+}
 
 
 def render() -> None:
     """Show the page."""
     tabs = st.tabs(_TABS, key="study_tab", bind="query-params")
-    drawers = (_similarity, _poses, _orientation, _hands, _worth)
+    drawers = (_similarity, _map, study_parts.orientation, study_parts.hands, study_parts.worth)
     for tab, draw in zip(tabs, drawers, strict=True):
         if tab.open:
             with tab:
-                draw() if draw is _worth or state.has_catalog() else _welcome()
+                draw() if draw is study_parts.worth or state.has_catalog() else _welcome()
 
 
 def _welcome() -> None:
@@ -27,139 +43,147 @@ def _welcome() -> None:
     st.code(f"ehps convert DATASET --raw DIR --out {state.here().catalog}", language="shell")
 
 
+def _compared(key: str) -> study_readings.Compared | None:
+    """Draw what to compare by; None, and how to come by them, where image features are wanted and not there."""
+    by = st.segmented_control(
+        "By",
+        _KINDS,
+        default="body",
+        required=True,
+        key=f"{key}_by",
+        bind="query-params",
+        format_func=lambda name: TITLES[name],
+    )
+    by_split = splits_apart()
+    if by != "features":
+        return study_readings.Compared(by, by_split)
+    sets = study_readings.sets()
+    if not sets:
+        return None
+    if st.session_state.get("study_features", sets[0]) not in sets:
+        del st.session_state["study_features"]
+    name = st.selectbox("Features of", sets, key="study_features", bind="query-params", width=280)
+    return study_readings.Compared(by, by_split, name)
+
+
+def _how_to_make_features() -> None:
+    folders = state.here()
+    st.markdown("##### No image features here yet")
+    st.markdown("They are made once, by the encoder of any checkpoint, from a sample of people of every source:")
+    st.code(f"ehps study features --catalog {folders.catalog} --checkpoint {folders.runs}/RUN", language="shell")
+
+
+def _states_of_features(compared: study_readings.Compared) -> None:
+    """Say which sources have no features that fit their shards."""
+    if compared.by != "features":
+        return
+    states = study_readings.states_of_features(compared.features)
+    said = []
+    for name, words in (
+        ("stale", "Stale and left out, as the shards have changed since"),
+        ("absent", "Without features"),
+    ):
+        rows = states.loc[states["state"] == name].to_dict("records")
+        if rows:
+            listed = ", ".join(f"{row['dataset']} {row['split']}" for row in rows)
+            said.append(f"{words}: {listed}.")
+    if said:
+        st.warning(f"{' '.join(said)} `ehps study features` with the same checkpoint makes them.")
+
+
 def _similarity() -> None:
     """Draw each data set against each."""
-    what = st.segmented_control(
-        "By", ("body pose", "orientation"), default="body pose", required=True, key="study_by", bind="query-params"
-    )
-    is_pose = what == "body pose"
-    table = readings.study_of("similar_pose" if is_pose else "similar_orientation")
-    if table.empty:
-        st.caption("No source here has people with a labelled body.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        compared = _compared("study")
+        kind = st.segmented_control(
+            "Distance", list(DISTANCES), default="energy", required=True, key="study_distance", bind="query-params",
+            format_func=lambda name: DISTANCES[name],
+        )  # fmt: skip
+    if compared is None:
+        _how_to_make_features()
         return
-    titles = ("people of", "nearest in") if is_pose else ("", "")
-    order = study.ordered(table)
-    nearest, farthest = min(table["value"]), max(table["value"])
-    domain = (nearest, max(farthest, 1.5 * nearest)) if is_pose else (1.0, 0.0)
-    chart = curve_charts.pairs(table, order, titles, ".2f" if is_pose else ".0%", domain)
-    st.altair_chart(chart, width="content", alt=f"Similarity of data sets by {what}")
-    if is_pose:
-        st.caption(
-            "How far the nearest body pose of the column's source is from a person of the row's (median, root mean "
-            "square over 21 joints, rad): strong where the column covers the row. A benchmark's row shows which "
-            "sources come close to it. The diagonal: the nearest other person."
-        )
-    else:
-        st.caption(
-            "Share of people who face and lean alike: the overlap of yaw and tilt in bins of 30\N{DEGREE SIGN}; 100 % "
-            "for like distributions."
-        )
-    _looked_at()
+    _states_of_features(compared)
+    table = study_readings.distances(compared, kind)
+    if table.empty:
+        st.caption(f"No source here has {LEAST} people with {TITLES[compared.by]}.")
+        return
+    order, unit = ordered(table), _unit(compared, kind)
+    width = study_charts.pairs_width(len(order))
+    with st.grid(1 if width is None else 2, min_column_width=560 if width is None else width + 40) as grid:
+        with grid.cell():
+            _matrix(compared, kind, table, order)
+        with grid.cell():
+            _closest(table, order, unit)
+    if st.toggle("As a table", key="study_table", bind="query-params"):
+        wide = table.pivot_table(index="a", columns="b", values="value").loc[order, order].round(4)
+        st.dataframe(wide, alt=f"{unit} of data sets by {TITLES[compared.by]}")
 
 
-def _looked_at() -> None:
-    st.caption(f":gray[From {study.PEOPLE:,} people of each source at most, evenly spread.]")
+def _matrix(compared: study_readings.Compared, kind: str, table: pd.DataFrame, order: list[str]) -> None:
+    """Draw the heat map of all pairs."""
+    unit = _unit(compared, kind)
+    titles = ("people of", "nearest in") if kind == "nearest" else ("", "")
+    with st.container(border=True):
+        st.markdown(f"##### {TITLES[compared.by].capitalize()}: {unit}")
+        chart = study_charts.pairs(table, order, titles, unit)
+        width = "content" if study_charts.pairs_width(len(order)) else "stretch"
+        st.altair_chart(chart, width=width, alt=f"{unit} of data sets by {TITLES[compared.by]}")
+        chance = "" if kind == "nearest" else " The diagonal: two halves of one sample, what chance alone makes."
+        st.caption(f"{_SAID[kind]} {_MEASURED[compared.by]}{chance} Strong is near.")
+        _left_out(compared, table)
 
 
-def _choice(names: list[str], key: str) -> list[str]:
-    """Draw the choice of sources that stand out; the first few are chosen at first."""
-    return st.multiselect(
-        "Sources", names, default=names[:_CHOSEN], key=key, bind="query-params", max_selections=8, placeholder="None"
-    )
+def _unit(compared: study_readings.Compared, kind: str) -> str:
+    return f"{DISTANCES[kind]} ({UNITS[compared.by]})"
 
 
-def _poses() -> None:
-    """Draw body poses in their main plane."""
-    points, explained = readings.study_of("pose_plane")
+def _left_out(compared: study_readings.Compared, table: pd.DataFrame) -> None:
+    """Say how many people were looked at, and which sources are not compared."""
+    everyone = [group.name for group in study_readings.groups(compared.by_split)]
+    missing = [name for name in everyone if name not in set(table["a"])]
+    few = f" Fewer than {LEAST} such people, and not compared: {', '.join(missing)}." if missing else ""
+    counts = table["people_a"].to_numpy()
+    looked_at(int(counts.min()), int(counts.max()), few)
+
+
+def _closest(table: pd.DataFrame, order: list[str], unit: str) -> None:
+    """Draw what is nearest to one source."""
+    if len(order) < 2:
+        return
+    with st.container(border=True):
+        if st.session_state.get("study_from", order[0]) not in order:
+            del st.session_state["study_from"]
+        name = st.selectbox("Closest to", order, key="study_from", bind="query-params", width=260)
+        mine = table.loc[table["a"] == name]
+        chance = float(mine.loc[mine["b"] == name, "value"].iloc[0])
+        others = mine.loc[mine["b"] != name].sort_values(by=["value", "b"]).head(12)
+        if not others["value"].any():
+            st.markdown(f"No source can be told from {name}: all lie at zero, as two samples of one source would.")
+            return
+        st.altair_chart(study_charts.closest(others, unit, chance), alt=f"Data sets that are closest to {name}")
+        st.caption(f"Dashed: {name} against itself (the diagonal).")
+
+
+def _map() -> None:
+    """Draw people in the plane of two components."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        compared = _compared("study_map")
+    if compared is None:
+        _how_to_make_features()
+        return
+    _states_of_features(compared)
+    points, explained = study_readings.points(compared)
     if points.empty:
-        st.caption("No source here has people with a labelled body.")
+        st.caption(f"No source here has {LEAST} people with {TITLES[compared.by]}.")
         return
-    chosen = _choice(list(dict.fromkeys(points["dataset"])), "study_poses")
-    st.altair_chart(
-        curve_charts.pose_plane(points, chosen, explained), alt="Body poses in the plane of two main components"
-    )
-    st.caption(
-        "Body poses (21 joints, axis-angle) along their two main directions, every source counted the same. Grey: the "
-        "other sources."
-    )
-    _looked_at()
-
-
-def _orientation() -> None:
-    """Draw which way the people of each source face."""
-    samples = {name: sample for name, sample in readings.samples().items() if len(sample.yaw)}
-    if not samples:
-        st.caption("No source here has people with an orientation.")
-        return
-    chosen = _choice(list(samples), "study_orientation")
-    with st.grid(2, min_column_width=320, gap="medium") as grid:
-        for name in chosen:
-            with grid.cell():
-                cells = study.orientation_cells(samples[name])
-                st.altair_chart(curve_charts.orientations(cells, name), alt=f"Orientation of the people of {name}")
-    st.caption(
-        "From left to right: which way the body faces, seen from the camera. From below: how far it leans, "
-        "0\N{DEGREE SIGN} upright, 180\N{DEGREE SIGN} head down."
-    )
-    _looked_at()
-
-
-def _hands() -> None:
-    """Draw how far hands are from the relaxed hand."""
-    table = readings.study_of("hand_table")
-    if table.empty:
-        st.caption("No source here has labelled hands.")
-        return
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.altair_chart(curve_charts.hand_spread(table), alt="Distance of hands from the relaxed hand, by data set")
-        st.caption("Mark: the median hand; box: the middle half; line: nine in ten. Labelled hands of both sides.")
-    with right:
-        number = st.column_config.NumberColumn
-        columns = {"dataset": "Source", "hands": number("Hands", format="localized")}
-        columns |= {name: number(name, format="%.2f") for name in ("p05", "median", "p95")}
-        st.dataframe(table, hide_index=True, column_order=["dataset", "hands", "p05", "median", "p95"],
-                     column_config=columns, alt="Distance of hands from the relaxed hand (rad)")  # fmt: skip
+    chosen = choice(list(dict.fromkeys(points["name"])), "study_poses")
+    with st.container(border=True):
+        st.markdown(f"##### {TITLES[compared.by].capitalize()} in two components")
+        chart = study_charts.plane(points, chosen, explained, UNITS[compared.by])
+        st.altair_chart(chart, alt=f"People by {TITLES[compared.by]} in the plane of two main components")
         st.caption(
-            "Root mean square over the 15 joints of the difference to MANO's mean hand (rad). A source whose hands all "
-            "lie near zero was labelled with relaxed hands and not by looking at them."
+            f"{_MEASURED[compared.by]} Principal components of all sources together, each counted the same; a dot is a "
+            "person, grey ones are of the other sources."
         )
-    _looked_at()
-
-
-def _worth() -> None:
-    """Draw what networks reach that were trained on one data set each."""
-    table = study.single_source_ranks(readings.newest_results(), load_published())
-    measured = table.loc[table["rank"].notna()]
-    if measured.empty:
-        folders = state.here()
-        st.markdown("No network here was trained on one source alone. Such a run for each source ranks them:")
-        st.code(
-            f"ehps train smplestx_s5 --catalog {folders.catalog} --out {folders.runs}/DATASET mixture=DATASET.yaml\n"
-            f"ehps bench {folders.runs}/DATASET --catalog {folders.catalog} --out {folders.results}",
-            language="shell",
-        )
-    else:
-        _ranks(measured)
-    papers = table.loc[table["rank"].isna()]
-    if len(papers):
-        st.markdown("###### Published")
-        _plain_table(papers, ["dataset", "protocol", "measure", "value", "from"])
-
-
-def _ranks(measured: pd.DataFrame) -> None:
-    """Draw the measured ranks, the best mean rank first."""
-    wide = measured.pivot_table(index="dataset", columns="protocol", values="rank", aggfunc="min")
-    wide.insert(0, "mean rank", wide.mean(axis=1).where(wide.notna().all(axis=1)))
-    st.markdown("###### Ranks of training sources")
-    st.dataframe(wide.sort_values(by="mean rank"), placeholder="\N{EN DASH}", alt="Ranks of sources by protocol")
-    _plain_table(measured, ["dataset", "protocol", "measure", "value", "rank", "from"])
-
-
-def _plain_table(table: pd.DataFrame, columns: list[str]) -> None:
-    number = st.column_config.NumberColumn
-    config = {"dataset": "Trained on", "protocol": "Measured on", "measure": "Measure", "from": "From"}
-    st.dataframe(
-        table, hide_index=True, column_order=columns, alt="Networks trained on one source each",
-        column_config=config | {"value": number("mm", format="%.1f"), "rank": number("Rank", format="%d")},
-    )  # fmt: skip
+        counts = points["name"].value_counts().to_numpy()
+        looked_at(int(counts.min()), int(counts.max()), " The components are those of the whole sample.")

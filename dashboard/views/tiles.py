@@ -1,8 +1,8 @@
 """Rows of pictures that several pages show, and the choice of what is drawn on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -33,6 +33,18 @@ def overlay_controls(prefix: str) -> tuple[Overlay, float]:
     return cast(Overlay, overlay), opacity_control(prefix, is_disabled=overlay == "none")
 
 
+def solid_control(key: str, bodies: str) -> list[str]:
+    """Draw the choice of what is seen in 3D, and return it; ``bodies`` is how the meshes are called."""
+    return st.pills(
+        "In 3D",
+        (bodies, "joints", "camera"),
+        selection_mode="multi",
+        default=[bodies],
+        key=key,
+        bind="query-params",
+    )
+
+
 def opacity_control(prefix: str, *, is_disabled: bool = False) -> float:
     """Draw the choice of how strongly labels cover the picture, and return it (0..1)."""
     opacity = st.segmented_control(
@@ -48,8 +60,11 @@ def opacity_control(prefix: str, *, is_disabled: bool = False) -> float:
     return opacity / 100
 
 
-def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = ()) -> None:
-    """Draw tiles in a grid, and one sentence on those that have nothing to show; ``links`` are keys of people."""
+def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = (), more: Mapping[str, str] | None = None) -> None:
+    """Draw tiles in a grid, and one sentence on those that have nothing to show.
+
+    ``links`` are keys of people, whose pages open with ``more`` values of their widgets.
+    """
     problems = [tile.problem for tile in tiles if tile.problem]
     if problems:
         st.warning(
@@ -58,20 +73,20 @@ def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = ()) -> None
     with st.grid(columns, min_column_width=130, gap="small") as grid:
         for number, tile in enumerate(tiles):
             with grid.cell(), st.container(gap="xxsmall"):
-                _tile(tile, links[number] if links else "")
+                _tile(tile, {"person_key": links[number], **(more or {})} if links else {})
     if any(not tile.has_picture and not tile.problem for tile in tiles):
         st.caption(
             ":material/hide_image: Of some people only labels were converted (`--images none`), so there is no picture."
         )
 
 
-def _tile(tile: Tile, person_key: str) -> None:
-    """Draw one tile; the picture and the words below it lead to the person, if one is named."""
-    if not person_key:
+def _tile(tile: Tile, address: dict[str, str]) -> None:
+    """Draw one tile; the picture and the words below it lead to the person whom an address names."""
+    if not address:
         st.image(tile.data, caption=tile.caption, width="stretch", alt=tile.alt)
         return
-    st.image(tile.data, width="stretch", alt=tile.alt, link=f"person?person_key={quote(person_key, safe='')}")
-    st.page_link(state.page("person"), label=tile.caption, query_params={"person_key": person_key}, width="stretch")
+    st.image(tile.data, width="stretch", alt=tile.alt, link=f"person?{urlencode(address)}")
+    st.page_link(state.page("person"), label=tile.caption, query_params=address, width="stretch")
 
 
 def stand_in_note(overlay: Overlay) -> None:
@@ -102,31 +117,6 @@ def _drawn(
     if kind == "frames":
         return previews.frame_tiles([person.frame for person in people], overlay, opacity)
     return previews.person_tiles(people, overlay, opacity, notes)
-
-
-def show_people(keys: list[str], notes: list[str]) -> None:
-    """Draw people by their keys, as far as they are in the catalog and their cards allow it."""
-    if not state.has_catalog():
-        st.caption("There is no catalog here, so the people cannot be shown.")
-        return
-    datasets = datasets_of(keys)
-    if not datasets:
-        st.caption("These people are not in the catalog of this machine.")
-        return
-    hidden = sorted({dataset for dataset in datasets.values() if not may_show(dataset)})
-    shown = [
-        (key, note) for key, note in zip(keys, notes, strict=True) if key in datasets and datasets[key] not in hidden
-    ]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        overlay, opacity = overlay_controls("cell")
-    for dataset in hidden:
-        st.caption(f"The card of {dataset} does not allow pictures to be shown.")
-    if shown:
-        chosen = [key for key, _ in shown]
-        pictures = drawn("people", chosen, overlay, opacity, [note for _, note in shown])
-        show(pictures, columns=6, links=chosen)
-        st.markdown(" ".join(licence_line(name) for name in sorted({datasets[key] for key in chosen})))
-    stand_in_note(overlay)
 
 
 def datasets_of(keys: Sequence[str]) -> dict[str, str]:

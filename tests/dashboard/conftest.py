@@ -1,5 +1,6 @@
 """A small converted tree and a few results, made once: random pictures, people of the stand-in body."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 from ehps.benchmark.protocol import load_protocol
 from ehps.benchmark.results import RunFacts, make_result, write_result
 from ehps.body.posing import PosingModel
+from ehps.dashboard import settings
 from ehps.dashboard.inventory import converter_version
 from ehps.shards.catalog import build_catalog
 from ehps.shards.codec import sample_key
 from ehps.shards.picture import picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance, Reject
 from ehps.shards.writer import UnitWriter
+from ehps.tests.dashboard.scored_models import write_scored
 
 WIDTH, HEIGHT = 320, 240
 K = np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]])
@@ -102,10 +105,14 @@ def write_unit(out: Path, model: PosingModel, dataset: str, split: str, unit: st
         writer.commit({})
 
 
-def write_results(folder: Path, keys: list[str]) -> None:
-    """Two models under two protocols; the second model misses people and lacks one protocol."""
+# Mean error (mm) and protocols of each model: the second lacks a protocol.
+MODELS = {"alpha": (60.0, ("ehf", "bedlam_val")), "beta": (75.0, ("ehf",))}
+
+
+def write_results(folder: Path, keys: list[str], models: Mapping[str, tuple[float, Sequence[str]]] = MODELS) -> None:
+    """Some models under some protocols; all but alpha miss people."""
     rng = np.random.default_rng(5)
-    for model, level, protocols in (("alpha", 60.0, ("ehf", "bedlam_val")), ("beta", 75.0, ("ehf",))):
+    for model, (level, protocols) in models.items():
         for name in protocols:
             protocol = load_protocol(name)
             rows = pd.DataFrame({"person_key": keys, "sequence": [f"s{i % 3}" for i in range(len(keys))]})
@@ -132,3 +139,17 @@ def tree(tmp_path_factory: pytest.TempPathFactory, standin_dir: Path) -> Tree:
     keys = [f"{sample_key('bedlam', 'val', f'scene_b/{index:06d}')}#0" for index in range(6)]
     write_results(root / "results", keys)
     return Tree(out, root / "results")
+
+
+@pytest.fixture(scope="session")
+def scored(tree: Tree, standin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the small tree by models that repeat its labels with noise; two of them keep their predictions."""
+    return write_scored(tree.catalog, standin_dir, tmp_path_factory.mktemp("scored"))
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """Folders of catalog and results that do not exist yet."""
+    for name, value in settings.environment(tmp_path / "data", tmp_path / "results").items():
+        monkeypatch.setenv(name, value)
+    return tmp_path

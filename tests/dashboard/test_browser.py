@@ -1,22 +1,11 @@
 """The dashboard in a real browser: every page draws, the address follows the widgets, nothing leaves this machine."""
 
-import os
-import shutil
-import socket
-import subprocess
-import time
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
-
 import pytest
 
-from ehps.body.models import ENVIRONMENT
-from ehps.dashboard import launch, settings
+from ehps.tests.dashboard.browsing import chromium, serving, settle
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGES = {
     "overview": ("/", "People by source"),
     "datasets": ("/datasets", "sources"),
@@ -25,53 +14,37 @@ PAGES = {
     "distributions": ("/card?card_id=bedlam&card_tab=Distributions", "all other sources"),
     "rejects": ("/card?card_id=bedlam&card_tab=Left+out", "people were left out"),
     "benchmark": ("/benchmark", "Published"),
+    "heatmap": ("/benchmark?bench_form=heatmap&bench_intervals=true", "Published"),
+    "cell": ("/cell?cell_model=alpha&cell_protocol=bedlam_val", "Penalised"),
+    "factor": ("/cell?cell_model=alpha&cell_protocol=bedlam_val&cell_tab=By+factor", "With intervals"),
     "people": ("/people?people_sort=box+height+px&people_overlay=joints", "of 28 people"),
     "person": ("/person?person_key=bedlam-val-scene_b-000001%231&person_solid=body&person_solid=camera", "In 3D"),
     "runs": ("/runs", "No training run here yet"),
     "conversions": ("/conversions", "No conversion here yet"),
     "mixture": ("/mixture", "of the samples"),
     "scaling": ("/scaling", "lower is better"),
-    "study": ("/study", "How far the nearest body pose"),
+    "study": ("/study", "Energy distance"),
 }
 
 
 @pytest.fixture(scope="module")
-def server(tree, tmp_path_factory):
+def server(tree):
     """The address of a dashboard over the small catalog."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {**os.environ, **settings.environment(tree.catalog, tree.results), ENVIRONMENT: "standin"}
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(launch.command(port, True, "127.0.0.1"), env=variables, stdout=output, stderr=output)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+    with serving(tree.catalog, tree.results) as address:
+        yield address
 
 
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            with urlopen(address, timeout=2):
-                return
-        except URLError:
-            time.sleep(0.25)
-    pytest.fail(f"the server does not answer: {log.read_text(encoding='utf-8')}")
+@pytest.fixture(scope="module")
+def scored_server(tree, scored):
+    """The same over results whose predictions are kept."""
+    with serving(tree.catalog, scored) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if not Path(CHROMIUM).is_file():
-        pytest.skip("Chromium is not installed: run make browser as root, or apt-get install chromium")
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as engine:
+        yield engine
 
 
 @pytest.fixture(params=[1440, 900], ids=["wide", "narrow"])
@@ -79,16 +52,6 @@ def page(browser, request):
     context = browser.new_context(viewport={"width": request.param, "height": 900})
     yield context.new_page()
     context.close()
-
-
-def settle(page) -> None:
-    """Wait until the app has finished its run."""
-    page.wait_for_selector("[data-testid=stMain]", timeout=60_000)
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
-    page.wait_for_timeout(600)
-    assert page.locator("[data-testid=stException]").count() == 0, page.locator(
-        "[data-testid=stException]"
-    ).inner_text()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -165,18 +128,38 @@ def test_a_tile_leads_to_its_person_and_from_there_back_to_the_same_filters(serv
     page.close()
 
 
-def test_a_click_on_a_number_shows_its_people(server, browser):
+def test_a_number_leads_to_its_people_to_one_of_them_and_back(scored_server, browser):
     page = browser.new_page(viewport={"width": 1440, "height": 1600})
-    page.goto(f"{server}/benchmark")
+    page.goto(f"{scored_server}/benchmark")
     settle(page)
-    click_table(page, 0.75, 85, "alpha on EHF: PVE")
-    page.wait_for_function("document.querySelectorAll('[data-testid=stImage] img').length === 6", timeout=30_000)
+    click_table(page, 0.75, 85, "near on BEDLAM val: PVE")
+    page.wait_for_url("**/cell?**cell_model=near**", timeout=20_000)
     settle(page)
-    page.locator("[data-testid=stMain] [data-testid=stPageLink] a").first.click()
-    page.wait_for_url("**/person?person_key=bedlam-val-**", timeout=20_000)
-    page.get_by_text("Picture and body").wait_for(timeout=60_000)
+    page.get_by_role("tab", name="Worst people").click()
+    page.wait_for_url("**cell_tab=Worst+people**", timeout=20_000)
+    page.wait_for_function("document.querySelectorAll('[data-testid=stImage] img').length === 8", timeout=30_000)
+    settle(page)
+    cell = page.url
+    page.get_by_role("link", name=" mm").locator("visible=true").first.click()
+    page.wait_for_url("**/person?person_key=bedlam-val-**person_second=near**", timeout=20_000)
+    page.get_by_text("mm apart on average").first.wait_for(timeout=60_000)
+    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
     settle(page)
     page.go_back()
+    page.get_by_text("near on BEDLAM val: PVE").first.wait_for(timeout=60_000)
+    settle(page)
+    assert page.url == cell
+    page.get_by_role("link", name="Back to the matrix").click()
     page.wait_for_url("**/benchmark**", timeout=20_000)
     page.get_by_text("Published").first.wait_for(timeout=60_000)
+    page.close()
+
+
+def test_an_address_opens_the_same_cell_in_another_window(scored_server, browser):
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    where = "cell_model=far&cell_protocol=bedlam_val&cell_measure=PA-PVE&cell_tab=Two+models&cell_other=near"
+    page.goto(f"{scored_server}/cell?{where}")
+    page.get_by_text("far on BEDLAM val: PA-PVE").wait_for(timeout=60_000)
+    page.get_by_text("Biggest disagreements").wait_for(timeout=60_000)
+    settle(page)
     page.close()

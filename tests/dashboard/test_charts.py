@@ -22,6 +22,12 @@ def test_bars_of_people_are_sorted_and_grow_with_the_number_of_sources():
     assert charts.people_by_dataset(more).to_dict()["height"] > spec["height"]
 
 
+def test_a_source_without_a_card_has_a_bar_too():
+    table = pd.DataFrame({"id": ["a"], "name": ["a"], "kind": [""], "people": [1], "frames": [1]})
+    colour = charts.people_by_dataset(table).to_dict()["encoding"]["color"]["scale"]
+    assert colour == {"domain": [charts.NO_CARD], "range": [theme.GREY]}
+
+
 def test_a_distribution_is_drawn_over_that_of_all_others():
     bins = pd.DataFrame({"is_this": [True, False], "low": [0.0, 0.0], "high": [1.0, 1.0], "share": [0.4, 0.6]})
     grey, blue = layers(charts.against_others(bins, "box height (px)", "BEDLAM"))

@@ -4,11 +4,13 @@ import json
 import time
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
+from ehps.cards import load_card
 from ehps.converters.logs import LiveFile, append_line
 from ehps.converters.report import UnitReport
-from ehps.dashboard import conversions, health, settings
+from ehps.dashboard import conversions, health, inventory, settings
 from ehps.tests.dashboard.test_pages import open_page, texts
 
 DONE = UnitReport(
@@ -78,12 +80,44 @@ def test_the_log_is_read_up_to_its_last_whole_line(out):
     assert conversions.log_tail(out, "nobody", "train", 10) == []
 
 
-def test_warnings_and_missing_splits_are_findings(out):
+def test_checks_that_failed_are_findings_whether_the_log_or_the_catalog_tells(out, empty_sources):
+    rows = [("bedlam", "train", "one", "left and right are swapped"), ("ehf", "test", "u", "3 of 9 boxes are odd")]
+    rows += [("ehf", "test", "v", "4 of 7 boxes are odd"), ("ehf", "test", "v", "hands are flat")]
+    checks = pd.DataFrame(rows, columns=["dataset", "split", "unit", "text"])
+    found = health.findings(empty_sources, health.live_units(out), out, 0, checks)
+    said = {(finding.dataset, finding.text) for finding in found if "a check fails" in finding.text}
+    assert said == {
+        ("bedlam", "train: a check fails in 1 unit; one: left and right are swapped"),
+        ("ehf", "test: a check fails in 2 units; u: 3 of 9 boxes are odd"),
+        ("ehf", "test: a check fails in 1 unit; v: hands are flat"),
+    }
+
+
+def test_what_is_said_of_several_sources_is_said_once(out):
+    rows = [{"id": f"s{i}", "units": 1, "state": "converted", "splits": [], "done_splits": []} for i in range(6)]
+    sources = pd.DataFrame(rows).assign(reject_share=0.0)
+    (found,) = health.findings(sources, [], out, 0)
+    assert found.dataset == "s0, s1, s2, s3 and 2 more:"
+    (alone,) = health.findings(sources.head(1), [], out, 0)
+    assert (alone.dataset, alone.text) == ("s0", "no card: licence and conventions are unknown")
+
+
+def test_a_split_is_complete_when_all_units_are():
+    units = pd.DataFrame([{"dataset": "a", "split": "val", "state": "done", "seconds": 1.0, "frames": 1, "people": 1,
+                           "rejected": 0}] * 300)  # fmt: skip
+    units.loc[0, "state"] = "failed"
+    assert conversions.split_table(units)["progress"].tolist() == [0.99]
+
+
+def test_missing_splits_are_findings(out):
     row = {"id": "ehf", "units": 1, "state": "partly", "splits": ["train", "test"], "done_splits": ["test"]}
-    found = health._from_source(row | {"reject_share": 0.0}, out)
+    found = health._from_source(row | {"reject_share": 0.0}, load_card("ehf"), out)
     assert "train of its card is not converted" in found[0].text
-    texts_ = [finding.text for finding in health._from_units(health.live_units(out), out, time.time())]
-    assert any("1 of 4 units have warnings; one: left and right are swapped" in text for text in texts_)
+
+
+@pytest.fixture
+def empty_sources():
+    return inventory.join_catalog(inventory.card_table(), inventory.no_counts())
 
 
 @pytest.fixture
@@ -106,10 +140,27 @@ def test_every_tab_opens(tab, page):
     assert not app.exception
     assert not app.error
     numbers = {metric.label: metric.value for metric in app.metric}
-    assert (numbers["Units done"], numbers["Failed"], numbers["Interrupted"]) == ("1 of 5", "1", "1")
+    assert (numbers["Done of 5"], numbers["Failed"], numbers["Interrupted"]) == ("1", "1", "1")
     assert "ShardError\\: a.tar\\: ends early" in texts(app)
     assert "ehps convert bedlam --raw DIR --split train" in texts(app)
     assert "Traceback: boom" in texts(app)
+
+
+@pytest.mark.parametrize("state", conversions.STATES)
+def test_every_state_can_be_chosen(state, page):
+    app = open_page("conversions", conv_state=state)
+    assert not app.exception
+    assert set(app.dataframe[-1].value["state"]) == {state}
+
+
+def test_columns_that_say_nothing_are_left_out(page):
+    assert "error" in app_columns(open_page("conversions"))
+    assert not {"error", "reasons", "warnings"} & set(app_columns(open_page("conversions", conv_state="queued")))
+
+
+def app_columns(app) -> list[str]:
+    """The columns of the table of units that a person sees."""
+    return list(app.dataframe[-1].proto.column_order)
 
 
 def test_a_state_and_a_place_choose_units(page):

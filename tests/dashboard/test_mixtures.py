@@ -77,9 +77,11 @@ def test_a_copy_of_a_mixture_is_the_mixture():
 def test_the_plan_counts_people_labels_and_licences(tree):
     mixture = mixtures.mixture_of(draft())
     found = mixtures.planned(mixture.model_dump_json(), "mine", tree.catalog, 2)
-    table = mixtures.member_table(found).set_index("member")
+    sizes = {("bedlam", "train"): 1e3, ("mscoco", "train"): 2e3}
+    table = mixtures.member_table(found, sizes).set_index("member")
     assert table["people"].to_dict() == {"bedlam": 12, "mscoco": 7}
     assert table["share"].tolist() == [0.5, 0.5]
+    assert table["bytes"].tolist() == [1e3 * table["per_epoch"].iloc[0], 2e3 * table["per_epoch"].iloc[1]]
     assert table["share_of_people"].tolist() == pytest.approx([12 / 19, 7 / 19])
     assert table["commercial"].tolist() == ["no", "no"]
     covered = mixtures.coverage(table.reset_index())

@@ -5,12 +5,13 @@ import os
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from ehps.cards import card_ids, load_card, the_forty
-from ehps.dashboard import launch, previews, settings
+from ehps.dashboard import health, launch, previews, queries, settings, state
 from ehps.dashboard.views import tiles
 from ehps.shards.catalog import query
 
@@ -29,6 +30,13 @@ def open_page(path: str, **parameters: str) -> AppTest:
     return app.run()
 
 
+def click_cell(app: AppTest, table: str, row: int, column: str) -> None:
+    """Click into the table whose key begins so; AppTest has no clicks for tables."""
+    key = next(name for name in app.session_state.to_dict() if str(name).startswith(table))
+    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(row, column)]}}
+    app.run()
+
+
 def texts(app: AppTest) -> str:
     """Everything that a page says."""
     kinds = (app.markdown, app.caption, app.code, app.info, app.warning, app.error)
@@ -40,13 +48,6 @@ def small(tree, monkeypatch):
     for name, value in settings.environment(tree.catalog, tree.results).items():
         monkeypatch.setenv(name, value)
     return tree
-
-
-@pytest.fixture
-def empty(tmp_path, monkeypatch):
-    for name, value in settings.environment(tmp_path / "data", tmp_path / "results").items():
-        monkeypatch.setenv(name, value)
-    return tmp_path
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -68,12 +69,42 @@ def test_a_page_on_a_small_catalog_runs(path, small):
 def test_the_overview_counts_what_is_converted(small):
     app = open_page("overview")
     numbers = {metric.label: metric.value for metric in app.metric}
-    assert numbers["Datasets converted"] == f"2 of {len(card_ids())}"
+    assert numbers["Datasets"] == f"2 of {len(card_ids())}"
     assert numbers["Frames"] == "19"
     assert numbers["People"] == "28"
-    assert numbers["People left out"] == "34.9%"
-    assert numbers["Models measured"] == "2"
+    assert numbers["Left out"] == "34.9%"
+    assert numbers["Models"] == "2"
+    assert numbers["Video"] == "0 s"  # twelve thirtieths of a second
     assert "people are left out, the card allows" in texts(app)
+
+
+def test_recorded_time_says_whose_it_is(small):
+    shown = open_page("overview").dataframe[0].value.set_index("id")
+    assert shown["video"].dropna().to_dict() == {"bedlam": "0 s"}
+    video = next(metric for metric in open_page("overview").metric if metric.label == "Video")
+    assert "Known for bedlam" in video.help
+
+
+def test_a_click_on_a_source_of_the_overview_opens_its_card(small):
+    app = open_page("overview")
+    click_cell(app, "over_table_", 1, "state")
+    assert not app.exception
+    assert app.selectbox(key="card_id").value == "mscoco"
+
+
+def test_the_best_models_stand_beside_the_best_published(small):
+    table = open_page("overview").dataframe[1].value.set_index("protocol")
+    assert table.loc["EHF PVE", "best"] == "alpha"
+    assert table["published"].notna().all()
+
+
+def test_checks_that_failed_are_named_on_the_overview(small, monkeypatch):
+    sentence = pd.DataFrame(
+        [("bedlam", "val", "scene_b", "3 of 9 boxes are odd")], columns=["dataset", "split", "unit", "text"]
+    )
+    answer = state.answer
+    monkeypatch.setattr(state, "answer", lambda sql, **more: sentence if sql == health.CHECKS else answer(sql, **more))
+    assert "a check fails in 1 unit; scene\\_b\\: 3 of 9 boxes are odd" in texts(open_page("overview"))
 
 
 def test_a_stopped_conversion_is_named_on_the_overview(small, tmp_path, monkeypatch):
@@ -112,9 +143,7 @@ def test_search_looks_into_names_and_pitfalls(small):
 
 def test_clicking_a_source_leads_to_its_card(small):
     app = open_page("datasets", cat_state_converted="true")
-    key = next(name for name in app.session_state.to_dict() if str(name).startswith("cat_table_"))
-    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(0, "kind")]}}
-    app.run()
+    click_cell(app, "cat_table_", 0, "kind")
     assert not app.exception
     assert app.selectbox(key="card_id").value == "bedlam"
 
@@ -132,16 +161,40 @@ def test_the_card_of_a_source_that_is_not_converted_says_how_to_convert_it(small
     assert "ehps check ehf --raw DIR" in texts(app)
 
 
+def tile_labels(app: AppTest) -> list[str]:
+    """What stands under the tiles, which lead to people."""
+    return [link.proto.label for link in app.get("page_link") if link.proto.page == "person"]
+
+
 def test_reshuffling_shows_the_frames_of_another_seed(small):
     app = open_page("card", card_id="bedlam", card_tab="Pictures")
-    first = [image.proto.imgs[0].caption for image in app.get("image")]
-    assert len(first) == 14
-    again = open_page("card", card_id="bedlam", card_tab="Pictures")
-    assert [image.proto.imgs[0].caption for image in again.get("image")] == first
+    first = tile_labels(app)
+    assert len(first) == len(app.get("image")) == 14
+    assert tile_labels(open_page("card", card_id="bedlam", card_tab="Pictures")) == first
     app.button(key="card_reshuffle").click().run()
-    second = [image.proto.imgs[0].caption for image in app.get("image")]
+    second = tile_labels(app)
     assert second != first
     assert sorted(second) == sorted(first)
+
+
+def test_distributions_stand_against_all_other_sources(small):
+    app = open_page("card", card_id="bedlam", card_tab="Distributions")
+    assert not app.exception
+    charts = app.get("vega_lite_chart")
+    assert len(charts) == len(queries.VARIABLES) + 1 + 2 + 1  # hands, two spheres, shape
+    said = texts(app)
+    assert "of video in **2** clips" in said
+    assert "From 21 people of this source" in said
+
+
+def test_every_reason_has_its_examples(small):
+    app = open_page("card", card_id="mscoco", card_tab="Left out")
+    assert "**5** people were left out" in texts(app)
+    for reason, count in (("empty_box", 2), ("missing_image", 3)):
+        app.selectbox(key="card_reason").set_value(reason).run()
+        assert not app.exception
+        assert len(app.dataframe[0].value) == count
+        assert app.dataframe[0].value["detail"].str.startswith(reason).all()
 
 
 @pytest.mark.parametrize("overlay", previews.OVERLAYS)
@@ -166,7 +219,7 @@ def test_the_matrix_has_models_by_protocols_and_no_mean_over_holes(small):
     shown = app.dataframe[0].value
     assert list(shown.index) == ["alpha", "beta"]
     assert [upper for upper, _ in shown.columns] == ["BEDLAM val", "EHF"]
-    assert "MPE needs all of its 5 protocols; measured here: 1." in texts(app)
+    assert "A mean needs all of its protocols; measured here: MPE 1 of 5, MPE (7) 1 of 7" in texts(app)
 
 
 def test_a_measure_in_the_address_chooses_the_columns(small):
@@ -179,16 +232,15 @@ def test_a_measure_in_the_address_chooses_the_columns(small):
     }
 
 
-def test_a_chosen_cell_shows_counts_and_the_worst_people(small):
+def test_a_chosen_cell_leads_to_counts_and_the_worst_people(small):
     app = open_page("benchmark")
-    key = next(name for name in app.session_state.to_dict() if str(name).startswith("bench_matrix_"))
     heading = app.dataframe[0].value.columns[1][1]
-    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(1, heading)]}}
-    app.run()
+    click_cell(app, "bench_matrix_", 1, heading)
     assert not app.exception
     numbers = {metric.label: metric.value for metric in app.metric}
     assert (numbers["Asked"], numbers["Answered"], numbers["Missing"]) == ("6", "4", "2")
     assert "beta on EHF: PVE" in texts(app)
+    app = open_page("cell", cell_model="beta", cell_protocol="ehf", cell_tab="Worst people")
     assert len(app.get("image")) == 4
     assert load_card("bedlam").licence.name in texts(app)
 
@@ -227,7 +279,7 @@ def checkbox_counts(app: AppTest, *keys: str) -> list[str]:
 
 
 def test_people_are_filtered_and_counts_follow(small):
-    app = open_page("people")
+    app = open_page("people", people_bounds="true")
     assert pictures(app) == 28
     assert "**28** of 28 people" in texts(app)
     app.checkbox(key="people_split_val").check().run()
@@ -244,6 +296,7 @@ def test_people_are_filtered_and_counts_follow(small):
 
 def test_the_state_of_the_page_of_people_is_its_address(small):
     where = {"people_where": "sequence = 'scene_a'", "people_sort": "distance m", "people_direction": "low first"}
+    where["people_sql"] = "true"
     app = open_page("people", **where, people_overlay="mesh", people_has_hands="true")
     assert not app.exception
     assert pictures(app) == 12
@@ -317,8 +370,6 @@ def test_a_card_may_forbid_the_picture_of_a_person(small, monkeypatch):
 
 def test_a_planned_source_has_no_card_to_open(small):
     app = open_page("datasets", cat_state_planned="true")
-    key = next(name for name in app.session_state.to_dict() if str(name).startswith("cat_table_"))
-    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(0, "kind")]}}
-    app.run()
+    click_cell(app, "cat_table_", 0, "kind")
     assert not app.exception
     assert "has no card yet" in texts(app)

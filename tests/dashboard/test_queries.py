@@ -14,7 +14,7 @@ from ehps.cards import card_ids, the_forty
 from ehps.dashboard import board, facets, health, inventory, people, queries
 from ehps.dashboard.lookup import Lookup
 from ehps.dashboard.plaintext import plain
-from ehps.shards.catalog import open_catalog
+from ehps.shards.catalog import open_catalog, partitions_of
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,25 @@ def test_everyone_is_found_in_the_shard_they_lie_in(tree, cursor):
         assert found is not None
         assert found.person.person_key == key
         assert found.shard.path.endswith(shard)
+
+
+def test_a_person_costs_the_bytes_of_the_picture_and_the_labels(cursor):
+    found = queries.person_bytes(cursor).set_index(["dataset", "split"])["bytes"]
+    frames = cursor.sql("SELECT split, num_people, image_size + rows_size AS size FROM frames").df()
+    mine = frames.loc[frames["split"] == "val"]
+    assert len(found) == 3
+    assert found["bedlam", "val"] == pytest.approx(np.average(mine["size"], weights=mine["num_people"]))
+
+
+def test_people_are_found_by_the_partitions_that_a_connection_reads(tree, cursor):
+    partitions = partitions_of(cursor, tree.catalog)
+    assert [(p.dataset, p.split, p.people) for p in partitions] == [
+        ("bedlam", "train", 12), ("bedlam", "val", 9), ("mscoco", "train", 7),
+    ]  # fmt: skip
+    assert Lookup(tree.catalog, partitions[2:]).find("bedlam-val-scene_b-000001#0") is None
+    found = Lookup(tree.catalog, partitions[1:]).find("bedlam-val-scene_b-000001#0")
+    assert found is not None
+    assert found.person.person_key == "bedlam-val-scene_b-000001#0"
 
 
 @pytest.mark.parametrize("variable", queries.VARIABLES)

@@ -11,7 +11,7 @@ import pytest
 
 from ehps.dashboard import durations, runs, settings
 from ehps.dashboard.views import tiles
-from ehps.tests.dashboard.test_pages import open_page, texts
+from ehps.tests.dashboard.test_pages import click_cell, open_page, texts
 from ehps.training.recipe import recipe_to_dict
 from ehps.training.recipes import get_recipe
 
@@ -154,16 +154,14 @@ def test_the_address_chooses_a_run_and_a_run_that_went_is_forgotten(place):
 
 def test_a_click_on_a_run_chooses_it(place):
     app = open_page("runs")
-    key = next(name for name in app.session_state.to_dict() if str(name).startswith("run_table_"))
-    app.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(1, "loss")]}}
-    app.run()
+    click_cell(app, "run_table_", 1, "loss")
     assert not app.exception
     assert app.selectbox(key="run_id").value == "two"
     app.selectbox(key="run_id").select("one").run()
     assert app.selectbox(key="run_id").value == "one"
 
 
-@pytest.mark.parametrize("widget", [("run_loss", "terms"), ("run_smoothing", "0.97"), ("run_log", "false")])
+@pytest.mark.parametrize("widget", [("run_loss", "terms"), ("run_smoothing", "0.97"), ("run_scale", "linear")])
 def test_losses_follow_their_widgets(widget, place):
     assert not open_page("runs", **dict([widget])).exception
 
