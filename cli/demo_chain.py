@@ -41,7 +41,7 @@ def run(out: Path, *, frames: int, steps: int | None, jobs: int) -> None:
     note(f"\nall of it took {step.total():.0f} s\n")
     print(matrix_text(results, None, Form.text, published=False))
     print(f"Report      {report}")
-    print(f"Dashboard   ehps dash --catalog {data} --results {results}")
+    print(f"Dashboard   ehps dash --catalog {data} --results {results} --runs {runs}")
     print(f"Catalog     ehps sql --catalog {data} 'select dataset, split, count(*) as people from people group by all'")
 
 
