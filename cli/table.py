@@ -114,8 +114,9 @@ def scaling_text(results: Path, protocol: str, measure: str | None, form: Form) 
     name = measure or own.primary
     if (unit := get_measure(name).unit) != "mm":
         return f"scaling is told of measures in mm; {name} has {f'the unit {unit}' if unit else 'none'}\n"
-    points = scaling.measured_points([read_result(path) for path in result_files(results)], protocols())
-    table = scaling.scaling_table(points, scaling.curve_name(own.id, name, protocols()))
+    known = protocols()
+    points = scaling.measured_points([read_result(path) for path in result_files(results)], known)
+    table = scaling.scaling_table(points, scaling.curve_name(own.id, name, known))
     if table.empty:
         return f"no results of {own.id} in {results} tell both the network's size and the people trained on\n"
     if form is Form.csv:
