@@ -126,9 +126,7 @@ def page(out, monkeypatch):
         monkeypatch.setenv(name, value)
 
 
-def test_without_conversions_the_page_says_what_to_run(tmp_path, monkeypatch):
-    for name, value in settings.environment(tmp_path / "d", tmp_path / "r").items():
-        monkeypatch.setenv(name, value)
+def test_without_conversions_the_page_says_what_to_run(empty):
     app = open_page("conversions")
     assert not app.exception
     assert "ehps convert DATASET" in texts(app)

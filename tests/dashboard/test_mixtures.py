@@ -134,9 +134,7 @@ def page(tree, tmp_path, monkeypatch):
     return tmp_path / "runs"
 
 
-def test_without_a_catalog_the_page_says_what_to_run(tmp_path, monkeypatch):
-    for name, value in settings.environment(tmp_path / "d", tmp_path / "r").items():
-        monkeypatch.setenv(name, value)
+def test_without_a_catalog_the_page_says_what_to_run(empty):
     app = open_page("mixture")
     assert not app.exception
     assert "ehps convert" in texts(app)

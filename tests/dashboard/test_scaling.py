@@ -40,9 +40,7 @@ def test_a_curve_that_an_axis_does_not_have_gives_way_to_the_first():
     assert not app.exception
 
 
-def test_published_curves_are_there_before_anything_is_measured(tmp_path, monkeypatch):
-    for name, value in settings.environment(tmp_path / "d", tmp_path / "r").items():
-        monkeypatch.setenv(name, value)
+def test_published_curves_are_there_before_anything_is_measured(empty):
     app = open_page("scaling")
     assert not app.exception
     assert "Nothing is measured here yet" in texts(app)
