@@ -76,8 +76,10 @@ _COCO_WHOLEBODY = _COCO_17 + _COCO_FEET + _FACE_68 + _hand("left") + _hand("righ
 CONVENTIONS: dict[str, tuple[str, ...]] = {
     "coco_17": _COCO_17,
     "coco_wholebody": _COCO_WHOLEBODY,
-    # COCO-WholeBody in the order of HumanData, which has no roots of hands: what MMHuman3D keeps of such detections.
-    "wholebody_131": tuple(name for name in HUMAN_DATA_JOINTS if name in _COCO_WHOLEBODY),
+    # COCO-WholeBody in the order of HumanData, which has no roots of hands: what MMHuman3D keeps of such detections. It
+    # calls their hips left_hip and right_hip, so they stand where HumanData has SMPL-X's, before all the others.
+    "wholebody_131": _COCO_17[11:13]
+    + tuple(name for name in HUMAN_DATA_JOINTS if name in _COCO_WHOLEBODY and name not in _COCO_17[11:13]),
     # 25 body, 21 left hand, 21 right hand, 70 face (68 and the two pupils)
     "openpose_137": _OPENPOSE_25
     + _hand("left")
@@ -99,7 +101,7 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     + ("left_hip_extra", "left_knee", "left_ankle", "spine_extra", "neck_extra", "head_extra", "headtop")
     + ("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
     # IMAR's studios (Fit3D, CHI3D, HumanSC3D): Human3.6M's points, but the left leg first, then two for each foot and
-    # hand, whose names the owner does not give.
+    # hand, whose names the owner does not give; PosePile calls them foot and toe, thumb and finger.
     "imar_25": ("pelvis_extra", "left_hip_extra", "left_knee", "left_ankle")
     + ("right_hip_extra", "right_knee", "right_ankle", "spine_extra", "neck_extra", "head_extra", "headtop")
     + ("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist")

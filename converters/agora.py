@@ -17,18 +17,19 @@ from ..body.models import require_model_dir
 from ..errors import RawDataError, UnknownNameError
 from ..shards.record import Camera, Frame, Labels, Person, Provenance, Reject
 from .formats.agora_fit import in_camera, read_fit
-from .formats.agora_scene import camera_of, scan_pose
+from .formats.agora_scene import camera_of, keypoint_gap, scan_pose
 from .formats.pandas_pickle import Row, read_rows
 from .pictures import assemble, picture_dir
 from .raw import first_dir, list_files, with_confidence
 from .source import Source, slug
 
-VERSION = 1
+VERSION = 2
 
 PREFIX = {"train": "train", "val": "validation"}
 FITS = {"gendered": "smplx_gt", "neutral": "smplx_gt_neutral_gender"}
 SIZES = {"1280x720": (1280, 720), "3840x2160": (3840, 2160)}
-TABLE_WIDTH = 3840  # of the pictures that the tables name and gt_joints_2d belong to
+TABLE_SIZE = (3840, 2160)  # of the pictures that the tables name and gt_joints_2d belong to
+_MAX_GAP = 5.0  # px of the large picture between the two kinds of joints: far above any rounding of the owner's
 COLUMNS = ("imgPath", "camX", "camY", "camZ", "camYaw")
 OF_PEOPLE = tuple("X Y Z Yaw gender kid occlusion isValid gt_path_smplx gt_joints_2d gt_joints_3d".split())
 _HINT = "take the tables named *_withjv.pkl, which hold the joints"
@@ -55,7 +56,7 @@ def sources(root: Path, split: str, *, fit: str = "gendered", size: str = "1280x
 def frames(source: Source) -> Iterator[Frame | Reject]:
     """Yield every picture of a table with all its people, or why somebody is left out."""
     table, size = source.files["labels"], SIZES[source.options["size"]]
-    suffix = "" if size[0] == TABLE_WIDTH else f"_{size[0]}x{size[1]}"
+    suffix = "" if size == TABLE_SIZE else f"_{size[0]}x{size[1]}"
     folders = _picture_dirs(source)
     for row in _rows(source):
         name = PurePosixPath(row["imgPath"])
@@ -123,6 +124,10 @@ def _refusal(row: Row, i: int, T_camera_scan: Float[np.ndarray, "4 4"]) -> tuple
         points = np.asarray(row[name][i])
         if points.shape != (127, width) or not np.isfinite(points).all():
             return "bad_keypoints", f"{name}: expected 127 finite points, found an array {points.shape}"
+    gap = keypoint_gap(row, i, TABLE_SIZE)
+    if gap > _MAX_GAP:
+        problem = f"gt_joints_2d lie {gap:.0f} px from where gt_joints_3d are seen in a picture of 3840 x 2160"
+        return "bad_keypoints", f"{problem}; take the owner's tables, not those projected for 1280 x 720"
     return "", ""
 
 
@@ -133,7 +138,7 @@ def _keypoints(source: Source, row: Row, i: int) -> dict[str, Any]:
     """
     is_whole = "bfh" in row["imgPath"]
     fields: dict[str, Any] = {"labels": _WHOLE if is_whole else _BODY_ONLY}
-    points = {"keypoints_2d": np.asarray(row["gt_joints_2d"][i]) * SIZES[source.options["size"]][0] / TABLE_WIDTH}
+    points = {"keypoints_2d": np.asarray(row["gt_joints_2d"][i]) * SIZES[source.options["size"]][0] / TABLE_SIZE[0]}
     if source.options["fit"] == "gendered":
         points["keypoints_3d"] = np.asarray(row["gt_joints_3d"][i])
     for name, values in points.items():

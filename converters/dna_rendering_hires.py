@@ -11,7 +11,7 @@ from ..shards.record import Frame, Reject
 from .formats.dna_smc import dna_frames, dna_people, dna_sources
 from .source import Source
 
-VERSION = 1
+VERSION = 2
 
 
 def sources(root: Path, split: str) -> list[Source]:

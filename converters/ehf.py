@@ -1,7 +1,8 @@
 """EHF: 100 pictures of one subject with meshes aligned to 3D scans (Pavlakos et al., CVPR 2019). A test set.
 
-The owner ships meshes in SMPL-X topology, no parameters, so records carry vertices and OpenPose keypoints. Vertices lie
-in the capture space (y up, metres); the camera constants are not in the archive and are those of ExPose.
+The owner ships meshes, no parameters, so records carry vertices and OpenPose keypoints. A mesh is SMPL-X aligned to the
+scan of its picture, which the owner calls pseudo ground truth: the labels are fitted, not measured. Vertices lie in the
+capture space (y up, metres); the camera is that of ``EHF_camera.txt``, written out as ExPose has it.
 Facts: ExPose ``expose/data/datasets/ehf.py``; the owner's README as quoted in ExPose issue 17.
 """
 
@@ -20,7 +21,7 @@ from .pictures import assemble
 from .raw import list_files
 from .source import Source
 
-VERSION = 1
+VERSION = 2
 
 SIZE = (1600, 1200)
 K = intrinsics(1498.22426237, 1498.22426237, 790.263706, 578.90334)
@@ -29,6 +30,7 @@ T_CAMERA_WORLD = rigid(
     np.array([-0.03609917, 0.43416458, 2.37101226]),
 )
 _SMPLX_VERTICES = 10475
+_FIT = "fitted"
 
 
 def sources(root: Path, split: str) -> list[Source]:
@@ -76,10 +78,10 @@ def _person(folder: Path, name: str, provenance: Provenance) -> Person | Reject:
     return Person(
         provenance=provenance,
         labels=Labels(
-            body="measured",
-            left_hand="measured",
-            right_hand="measured",
-            face="measured",
+            body=_FIT,
+            left_hand=_FIT,
+            right_hand=_FIT,
+            face=_FIT,
             keypoints_2d="pseudo" if people else None,
         ),
         body_model="smplx",

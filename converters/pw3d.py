@@ -1,8 +1,8 @@
 """3DPW: one or two people outdoors, SMPL from IMUs and a moving phone camera (von Marcard et al., ECCV 2018).
 
-One pickle of Python 2 a sequence, lists over the actors. Poses are gendered SMPL in the world; each picture has a
-camera pose, which is no use where ``campose_valid`` says so. The rest pelvis, which the change of space needs, follows
-from the shipped joints, so no body model is read.
+One pickle of Python 2 a sequence, lists over the actors. Poses are gendered SMPL in the world, fitted to the sensors
+and to keypoints in the video; each picture has a camera pose, which is no use where ``campose_valid`` says so. The rest
+pelvis, which the change of space needs, follows from the shipped joints, so no body model is read.
 Facts: the owner's readme; 3dpw-eval ``evaluate.py``; SPIN ``datasets/preprocess/pw3d.py``.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from ..body.cameras import parameters_to_camera, transform_points
 from ..body.unpickling import load_pickle
@@ -22,16 +23,17 @@ from .pictures import assemble, picture_dir
 from .raw import list_files, require, with_confidence
 from .source import Source, slug
 
-VERSION = 1
+VERSION = 2
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 GENDERS: dict[str, Gender] = {"m": "male", "f": "female", "n": "neutral"}
 NUM_BETAS = 10
+_MAX_SHIFT = 0.005  # m that an actor's rest pelvis may seem to move; betas are the same in all pictures
 LYING, UPRIGHT = (1920, 1080), (1080, 1920)  # pictures, as the phone was held
 # Of each actor: shape of what a picture has.
 OF_ACTOR = {"poses": (72,), "trans": (3,), "campose_valid": (), "poses2d": (3, 18), "jointPositions": (72,)}
-_BODY = Labels(body="measured", shape="measured")
-_SEEN = Labels(body="measured", shape="measured", keypoints_2d="pseudo")
+_BODY = Labels(body="fitted", shape="fitted")
+_SEEN = Labels(body="fitted", shape="fitted", keypoints_2d="pseudo")
 
 
 def sources(root: Path, split: str) -> list[Source]:
@@ -80,7 +82,16 @@ def read_sequence(path: Path) -> dict[str, Any]:
         if content["genders"][actor] not in GENDERS or len(content["betas"][actor]) < NUM_BETAS:
             found = f"{content['genders'][actor]!r} and {len(content['betas'][actor])} betas"
             raise RawSchemaError(path, f"gender of actor {actor}", f"m or f, with {NUM_BETAS} betas or more", found)
-    return content
+    # The pelvis stays where it is when a body turns, so what it is off transl is the rest pelvis.
+    both = zip(content["jointPositions"], content["trans"], strict=True)
+    offsets = [joints[:, :3] - transl for joints, transl in both]
+    return content | {"offsets": offsets, "pelvises": [_rest_pelvis(own) for own in offsets]}
+
+
+def _rest_pelvis(offsets: Float[np.ndarray, "pictures 3"]) -> Float[np.ndarray, "3"]:
+    """Return the rest pelvis of an actor (m): where joints and translation put it in most pictures, as betas stay."""
+    known = offsets[np.isfinite(offsets).all(axis=1)]
+    return np.median(known, axis=0) if len(known) else np.full(3, np.nan)
 
 
 def _check(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> None:
@@ -92,16 +103,18 @@ def _check(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> None:
 def _person(key: str, sequence: dict[str, Any], actor: int, number: int, provenance: Provenance) -> Person | Reject:
     """Return an actor of a picture in camera space, or why the labels cannot be used."""
     pose, transl, valid, seen, joints = (sequence[name][actor][number] for name in OF_ACTOR)
-    T_camera_world, joints = sequence["cam_poses"][number], joints.reshape(24, 3)
+    T_camera_world, joints, pelvis = sequence["cam_poses"][number], joints.reshape(24, 3), sequence["pelvises"][actor]
     reason, detail = "", ""
     if not valid or not np.isfinite(T_camera_world).all():
         reason, detail = "bad_camera", "campose_valid is false, or the camera's pose holds NaN"
     elif not all(np.isfinite(array).all() for array in (pose, transl, joints[0])):
         reason, detail = "nan_pose", "poses, trans or jointPositions hold NaN"
+    elif (shift := np.linalg.norm(sequence["offsets"][actor][number] - pelvis)) > _MAX_SHIFT:
+        problem = f"jointPositions put the rest pelvis {1000 * shift:.0f} mm from where it is in other pictures"
+        reason, detail = "bad_joints", f"{problem}: they are no joints of poses and trans"
     if reason:
         return Reject(key=f"{key}/{actor}", reason=reason, detail=f"actor {actor}: {detail}", provenance=provenance)
-    # The pelvis stays where it is when a body turns, so what it is off transl is the rest pelvis.
-    orient, moved = parameters_to_camera(pose[:3], transl, joints[0] - transl, T_camera_world)
+    orient, moved = parameters_to_camera(pose[:3], transl, pelvis, T_camera_world)
     points = sound_points(seen.T)
     is_seen = bool(points[:, 2].any())  # nobody was detected where all points are zero
     return Person(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ...body.cameras import intrinsics, rigid
+from ...body.cameras import intrinsics, project, rigid
 from ...shards.record import Camera
 from .unreal import camera_from_world, point_from_unreal, turn
 
@@ -59,3 +59,17 @@ def scan_pose(row: Mapping[str, Any], person: int) -> Float[np.ndarray, "4 4"]:
     """Return ``T_world_scan`` of a person of a picture (m)."""
     place = point_from_unreal(np.array([row[axis][person] for axis in "XYZ"], np.float64))
     return rigid(turn(1, row["Yaw"][person] - 90) @ _TO_SCAN_AXES, place)
+
+
+def keypoint_gap(row: Mapping[str, Any], person: int, size: tuple[int, int]) -> float:
+    """Return the median distance (px) of a person's 2D joints to the projected 3D ones, in a picture of that size.
+
+    The owner computes one from the other, so they agree in the size that they were computed for. NaN for a person of
+    whom no joint lies before the camera.
+    """
+    K = camera_of(row, *size).K
+    assert K is not None
+    seen = project(np.asarray(row["gt_joints_3d"][person], np.float64), K)
+    distances = np.linalg.norm(seen - row["gt_joints_2d"][person], axis=1)
+    known = distances[np.isfinite(distances)]
+    return float(np.median(known)) if len(known) else np.nan

@@ -4,8 +4,8 @@ The 6 fps release names everything after ``<scene>_6fps`` (three scenes with hai
 val in a folder of their own. The 30 fps release has pictures alone, as PNGs or videos in ``<scene>``; its labels are
 what the owner's script makes of the raw ground truth, ``<scene>.npz``. Pictures are numbered alike in both, so that
 those of 30 fps serve for the labels of 6 fps. One scene has a dash behind its date in one of them.
-Facts: BEDLAM ``train/core/config.py``, ``data_processing/df_full_body.py``, ``data_processing/bedlam_scene_names.csv``;
-bedlam_render ``tools/post_render_pipeline``.
+Facts: BEDLAM ``fetch_training_data.sh``, ``train/core/config.py``, ``data_processing/df_full_body.py``,
+``data_processing/bedlam_scene_names.csv``; bedlam_render ``tools/post_render_pipeline``.
 """
 
 import re
@@ -17,10 +17,12 @@ from ..raw import group_rows, list_files
 from .video import VideoFrame
 
 _VALIDATION_FOLDER = "all_npz_12_validation"
+# The owner's training code reads labels in the second folder; his present download script unpacks into the third.
+_LABEL_BASES = ("", "training_labels/", "bedlam_labels/")
 LABELS = {
     "6fps": (
-        ("all_npz_12_training", "training_labels/all_npz_12_training"),
-        (_VALIDATION_FOLDER, f"training_labels/{_VALIDATION_FOLDER}"),
+        tuple(f"{base}all_npz_12_training" for base in _LABEL_BASES),
+        tuple(f"{base}{_VALIDATION_FOLDER}" for base in _LABEL_BASES),
     ),
     "30fps": (("processed_labels", "bedlam_labels_30fps"),),
 }

@@ -1,7 +1,10 @@
 """One take of DNA-Rendering: cameras, the SMPL-X fit, and keypoints, as ``<actor>_<take>_annots.smc`` holds them.
 
-Cameras are written camera to world. Fits and 3D keypoints lie in the world, with hands as deviations from the mean.
-Facts: DNA-Rendering ``SMCReader.py``, ``dataset_readers.py`` and issues 2, 4, 25; the owner's ``smc_visualization.py``.
+Cameras are written camera to world. Fits and 3D keypoints lie in the world, with hands as deviations from the mean. The
+keypoints are COCO-WholeBody's in slots of HumanData; MMHuman3D, which the owner took for it, puts COCO's hips into the
+slots of SMPL-X's. They are other points, so they are moved to slots of their own here.
+Facts: DNA-Rendering ``SMCReader.py``, ``dataset_readers.py`` and issues 2, 4, 25; the owner's ``smc_visualization.py``;
+MMHuman3D ``keypoints_mapping/coco_wholebody.py``.
 """
 
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from jaxtyping import Float
 
 from ...body.cameras import Distortion, invert_rigid
 from ...body.hands import to_absolute
+from ...body.joints import HUMAN_DATA_JOINTS
 from ...errors import RawSchemaError
 from ...shards.record import Camera, Gender
 from ..pictures import need_pictures
@@ -37,6 +41,8 @@ NUM_BETAS = 10
 GENDERS: dict[str, Gender] = {"male": "male", "female": "female", "neutral": "neutral"}
 CONVENTIONS = {131: "wholebody_131", 190: "human_data"}
 _FACE = ("jaw_pose", "leye_pose", "reye_pose", "expression")
+_STORED_HIPS = [HUMAN_DATA_JOINTS.index(f"{side}_hip") for side in ("left", "right")]
+_COCO_HIPS = [HUMAN_DATA_JOINTS.index(f"{side}_hip_extra") for side in ("left", "right")]
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,12 @@ class Take:
     def joints(self) -> Float[np.ndarray, "steps points 4"] | None:
         """Return the 3D keypoints in the world with their confidences; None unless there are some for every step."""
         points = self._points("Keypoints_3D/keypoints3d", (3, 4))
-        if points is None or points.shape[2] == 4:
-            return None if points is None else sound_points(points)
-        return sound_points(np.concatenate([points, points.any(axis=2, keepdims=True)], axis=2))
+        if points is None:
+            return None
+        if points.shape[2] == 3:
+            points = np.concatenate([points, points.any(axis=2, keepdims=True)], axis=2)
+        points[:, _COCO_HIPS], points[:, _STORED_HIPS] = points[:, _STORED_HIPS], 0
+        return sound_points(points)
 
     def seen(self, camera: int) -> Float[np.ndarray, "steps points 3"] | None:
         """Return the 2D keypoints of a camera with their confidences; None unless there are some for every step."""

@@ -56,10 +56,18 @@ def test_an_unknown_convention_names_the_nearest():
 def test_the_131_points_are_those_of_coco_wholebody_without_roots_of_hands():
     names = CONVENTIONS["wholebody_131"]
     assert set(CONVENTIONS["coco_wholebody"]) - set(names) == {"left_hand_root", "right_hand_root"}
-    assert [CONVENTIONS["human_data"].index(name) for name in names] == sorted(
-        CONVENTIONS["human_data"].index(name) for name in names
-    )
+    slots = [CONVENTIONS["human_data"].index(name.replace("hip_extra", "hip")) for name in names]
+    assert slots == sorted(slots)
     assert len(names) == 131
+
+
+def test_the_131_points_begin_with_the_hips_and_end_with_the_face():
+    names = CONVENTIONS["wholebody_131"]
+    # MMHuman3D's coco_wholebody has plain left_hip and right_hip: slots 1 and 2 of HumanData, before the knees (4, 5).
+    assert names[:4] == ("left_hip_extra", "right_hip_extra", "left_knee", "right_knee")
+    # Whoever read the files found the 68 points of the face at [63, 131), 13 before their slots of HumanData.
+    assert names[63:131] == CONVENTIONS["human_data"][76:144]
+    assert names[42] == "nose"
 
 
 def test_human36m_has_the_right_leg_first():

@@ -1,5 +1,6 @@
 """What only AGORA does."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,17 @@ def test_a_table_without_joints_says_which_one_to_take(small, missing):
     change_table(small, **{missing: lambda _: None})
     with pytest.raises(RawSchemaError, match=rf"column '{missing}' should be present.*\*_withjv\.pkl"):
         list(converted("agora", small, "train"))
+
+
+def test_tables_projected_for_small_pictures_are_told_by_their_3d_joints(small):
+    change_table(small, gt_joints_2d=lambda rows: [[np.asarray(p) / 3 for p in row] for row in rows])
+    records = list(converted("agora", small, "train"))
+    rejects = [record for record in records if isinstance(record, Reject)]
+    by_reason = {reject.reason for reject in rejects}
+    assert by_reason == {"bad_keypoints"}
+    gap = float(re.search(r"gt_joints_2d lie (\d+) px from where gt_joints_3d", rejects[0].detail)[1])
+    assert gap > 500  # what the record would have been off by, three times the pixels of 1280 x 720
+    assert "not those projected for 1280 x 720" in rejects[0].detail
 
 
 def test_lists_of_unequal_length_are_refused(small):

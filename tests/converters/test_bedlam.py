@@ -190,11 +190,12 @@ def test_hands_of_other_labels_are_refused(tmp_path, built):
         list(converted("bedlam", tmp_path, "train"))
 
 
-def test_labels_may_lie_where_the_owner_s_scripts_put_them(tmp_path, built):
+@pytest.mark.parametrize("folder", ["training_labels", "bedlam_labels"])
+def test_labels_may_lie_where_the_owner_s_scripts_put_them(tmp_path, built, folder):
     truth = built(fake, tmp_path, frames=1, bad=False, scenes=[fake.HDRI])
-    (tmp_path / "training_labels").mkdir()
+    (tmp_path / folder).mkdir()
     for name in ("all_npz_12_training", "all_npz_12_hands"):
-        (tmp_path / name).rename(tmp_path / "training_labels" / name)
+        (tmp_path / name).rename(tmp_path / folder / name)
     assert worst(differences("bedlam", tmp_path, truth, ("train",)))[0] < 0.1
     (frame,) = converted("bedlam", tmp_path, "train")
     assert any(person.quality for person in frame.people)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ehps.body.hands import LEFT_HAND_MEAN
+from ehps.body.keypoints import CONVENTIONS
 from ehps.converters import get_converter, list_sources
 from ehps.converters.engine import convert
 from ehps.converters.formats.smc import SmcPicture
@@ -109,6 +110,33 @@ def test_keypoints_have_the_order_of_humandata_and_their_confidences(root):
     assert (person.keypoints_3d.shape, person.keypoints_3d_convention) == ((190, 4), "human_data")
     assert 80 < (person.keypoints_3d[:, 3] > 0).sum() < 131
     assert not person.keypoints_3d[person.keypoints_3d[:, 3] == 0].any()
+
+
+def test_points_are_named_as_the_detector_s_and_not_two_further(small):
+    root, path = small
+    with h5py.File(path) as file:
+        seen = file["Keypoints_2D/00"][0]
+    person = next(frame for frame in frames_of(root, "test") if frame.camera_name == "00").people[0]
+    named = {name: person.keypoints_2d[i] for i, name in enumerate(CONVENTIONS["wholebody_131"])}
+    # The files begin with both hips, and the face is at [63, 131); with the hips behind it, a knee is taken for a hip.
+    for row, name in ((0, "left_hip_extra"), (1, "right_hip_extra"), (2, "left_knee"), (42, "nose")):
+        np.testing.assert_allclose(named[name], seen[row].astype(np.float32))
+    contour = [named[f"{side}_contour_1"] for side in ("right", "left")]
+    np.testing.assert_allclose(contour, seen[[114, 130]].astype(np.float32))
+
+
+def test_hips_in_space_are_the_detector_s_too(small):
+    root, path = small
+    with h5py.File(path) as file:
+        stored = file["Keypoints_3D/keypoints3d"][0]
+    assert stored[1:3, 3].all()
+    person = frames_of(root, "test")[0].people[0]
+    named = dict(zip(CONVENTIONS["human_data"], person.keypoints_3d, strict=True))
+    assert not named["left_hip"].any()
+    assert not named["right_hip"].any()
+    apart = np.linalg.norm(named["left_hip_extra"][:3] - named["right_hip_extra"][:3])
+    assert apart == pytest.approx(np.linalg.norm(stored[1, :3] - stored[2, :3]), rel=1e-5)
+    assert named["left_hip_extra"][3] == named["right_hip_extra"][3] == 1
 
 
 def test_3d_keypoints_of_three_values_are_known_where_they_are_not_zero(small, built):

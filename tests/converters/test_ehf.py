@@ -1,8 +1,10 @@
 """What only EHF does: meshes instead of parameters, in a capture space of their own."""
 
+import cv2
 import numpy as np
 import pytest
 
+from ehps.body.cameras import project, transform_points
 from ehps.body.keypoints import CONVENTIONS
 from ehps.converters import ehf, list_sources
 from ehps.shards.record import Frame
@@ -31,6 +33,23 @@ def test_the_camera_is_the_one_of_expose():
     ]
     np.testing.assert_allclose(ehf.T_CAMERA_WORLD[:3, :3], printed, atol=1e-7)
     np.testing.assert_allclose(ehf.T_CAMERA_WORLD[:3, 3], [-0.03609917, 0.43416458, 2.37101226])
+
+
+def test_the_camera_file_of_the_archive_puts_a_point_where_the_converter_does():
+    # EHF_camera.txt: focal length, principal point, rotation vector and translation of the owner's readme.
+    R, _ = cv2.Rodrigues(np.array([-2.98747896, 0.01172457, -0.05704687]))
+    point = R @ np.array([0.1, 1.2, 0.05]) + np.array([-0.03609917, 0.43416458, 2.37101226])
+    owner = 1498.22426237 * point[:2] / point[2] + np.array([790.263706, 578.90334])
+    ours = project(transform_points(ehf.T_CAMERA_WORLD, np.array([[0.1, 1.2, 0.05]])), ehf.K)[0]
+    np.testing.assert_allclose(ours, owner, atol=1e-4)
+    np.testing.assert_allclose(ours, [832.1646, 57.6583], atol=1e-3)
+
+
+def test_meshes_are_fitted_to_scans_and_not_measured(frames):
+    for frame in frames:
+        labels = frame.people[0].labels
+        assert (labels.body, labels.left_hand, labels.right_hand, labels.face) == ("fitted",) * 4
+        assert labels.shape is None
 
 
 def test_pictures_are_counted_as_numbers(frames):

@@ -9,8 +9,9 @@ import pytest
 from ehps.body.cameras import parameters_to_camera
 from ehps.converters import agora
 from ehps.converters.formats import agora_fit, agora_scene, unreal
+from ehps.shards.record import Frame, Reject
 from ehps.tests.raw._planting import assert_reported, planted_tree, replaced, wrapped
-from ehps.tests.raw._recovery import differences
+from ehps.tests.raw._recovery import converted, differences
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,18 @@ def view(**changes):
 def with_fields(**changes):
     return lambda fit: {**fit, **{name: change(fit) for name, change in changes.items()}}
 
+
+def unguarded(plant):
+    """The planted error without the comparison of the owner's joints that refuses everyone whom it touches."""
+
+    def both(monkeypatch):
+        plant(monkeypatch)
+        monkeypatch.setattr(agora, "keypoint_gap", lambda *_: 0.0)
+
+    return both
+
+
+_FOCAL = replaced(agora_scene, "_VIEWS", view(focal_mm=18))
 
 # What is planted -> (how, mesh in mm, joints in px, keypoints in px: at least this must be reported).
 MUTATIONS = {
@@ -77,10 +90,7 @@ MUTATIONS = {
         *(500, 50, 0),
     ),
     "ground plane forgotten": (replaced(agora_scene, "_VIEWS", view(ground_m=0.0)), 1500, 100, 0),
-    "focal length of the archviz cameras for all": (
-        replaced(agora_scene, "_VIEWS", view(focal_mm=18)),
-        *(0, 50, 0),
-    ),
+    "focal length of the archviz cameras for all": (unguarded(_FOCAL), 0, 50, 0),
     "centimetres taken for metres": (
         replaced(agora_scene, "point_from_unreal", lambda place: 100 * unreal.point_from_unreal(place)),
         *(1000, 20, 0),
@@ -96,6 +106,14 @@ MUTATIONS = {
 def test_a_planted_error_is_reported(name, tree, monkeypatch):
     plant, *bounds = MUTATIONS[name]
     assert_reported(name, plant, tree, bounds, monkeypatch)
+
+
+def test_a_wrong_focal_length_is_refused_by_the_owner_s_own_joints(tree, monkeypatch):
+    _FOCAL(monkeypatch)
+    records = list(converted("agora", tree.root, "train"))
+    kept = [record.key for record in records if isinstance(record, Frame)]
+    assert all("archviz" in key for key in kept)
+    assert {record.reason for record in records if isinstance(record, Reject)} == {"bad_keypoints"}
 
 
 def test_hands_and_faces_of_body_pictures_are_noticed_as_invented(tree, monkeypatch):

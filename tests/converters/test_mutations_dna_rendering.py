@@ -56,6 +56,10 @@ MUTATIONS = {
         wrapped(dna_take.Take, "seen", lambda points: points[:, COCO_ORDER]),
         *(0, 0, 20),
     ),
+    "hips behind the face": (
+        wrapped(dna_take.Take, "seen", lambda points: np.roll(points, 2, axis=1)),
+        *(0, 0, 300),
+    ),
     "keypoints of the time step before": (
         wrapped(dna_take.Take, "seen", lambda points: np.roll(points, 1, axis=0)),
         *(0, 0, 5),

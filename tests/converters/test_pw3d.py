@@ -61,6 +61,23 @@ def test_the_camera_moves_from_picture_to_picture(root):
     assert [frame.frame_index for frame in frames_of(root)] == [0, 1, 2]
 
 
+def test_poses_are_fitted_to_sensors_and_video_not_measured(root):
+    for frame in frames_of(root):
+        for person in frame.people:
+            assert (person.labels.body, person.labels.shape) == ("fitted", "fitted")
+            assert person.labels.keypoints_2d == (None if person.keypoints_2d is None else "pseudo")
+
+
+def test_joints_that_are_not_those_of_the_body_are_refused(small):
+    root, path = small
+    shift = np.zeros((3, 72))
+    shift[2] = 0.02  # 35 mm along the diagonal, which would move the body by as much
+    rewrite(path, jointPositions=lambda joints: [joints[0], joints[1] + shift])
+    (reject,) = [record for record in converted("pw3d", root, "train") if isinstance(record, Reject)]
+    assert (reject.reason, reject.provenance.row) == ("bad_joints", "actor 1 frame 2")
+    assert "the rest pelvis 35 mm from where it is in other pictures" in reject.detail
+
+
 def test_an_actor_without_a_valid_camera_is_refused_alone(small):
     root, path = small
     rewrite(path, campose_valid=lambda valid: [valid[0], np.array([True, False, True])])

@@ -225,9 +225,16 @@ def _write_camera(file: h5py.File, number: int, K: np.ndarray, T_world_camera: n
     group["K"], group["D"], group["RT"], group["Color_Calibration"] = K, D, T_world_camera, np.eye(3)
 
 
+# The detector has COCO-WholeBody's 133 points, whose hips MMHuman3D names as SMPL-X names its own.
+_DETECTOR = [name.replace("hip_extra", "hip") for name in CONVENTIONS["coco_wholebody"]]
+# The slots of HumanData that are filled, in their order: all but the two roots of hands.
+_FILLED = [slot for slot, name in enumerate(CONVENTIONS["human_data"]) if name in _DETECTOR]
+
+
 def _detected(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     """Return the 131 points that a detector found at each time step, not all of them."""
-    points = np.stack([points_2d(seen, "wholebody_131") for seen in pixels])
+    kept = [_DETECTOR.index(CONVENTIONS["human_data"][slot]) for slot in _FILLED]
+    points = np.stack([points_2d(seen, "coco_wholebody")[kept] for seen in pixels])
     confidence = rng.uniform(0.3, 0.95, points.shape[:2]) * (rng.random(points.shape[:2]) < 0.9)
     return np.concatenate([points * (confidence > 0)[..., None], confidence[..., None]], axis=2)
 
@@ -235,8 +242,7 @@ def _detected(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
 def _triangulated(posed: np.ndarray) -> np.ndarray:
     """Return the 190 points of HumanData, zero throughout where detections give none."""
     out = np.zeros((len(posed), 190, 4))
-    known = np.flatnonzero(np.isin(CONVENTIONS["human_data"], CONVENTIONS["wholebody_131"]))
-    known = known[known < 127]  # the contour of a face is no point of it
+    known = [slot for slot in _FILLED if slot < 127]  # the contour of a face is no point of it
     out[:, known, :3], out[:, known, 3] = posed[:, known], 1.0
     return out
 
