@@ -3,7 +3,8 @@
 Read from Moon's parsed release, which the SMPL-X literature trains on. 3D joints are motion capture; bodies are fits to
 them, made for the frames that the protocols use. Both lie in the world of their subject. The change of space needs the
 rest pelvis of each shape, so fits need the user's SMPL-X model.
-Facts: OSX ``data/Human36M/Human36M.py``; NeuralAnnot_RELEASE ``Human3.6M/demo_smplx.py``; TCMR_RELEASE issues 14, 38.
+Facts: OSX ``data/Human36M/Human36M.py``; NeuralAnnot_RELEASE ``Human3.6M/demo_smplx.py``; 3DMPPE_POSENET_RELEASE
+``tool/Human36M/h36m2coco.py``, which wrote the release, and issue 58; TCMR_RELEASE issues 14, 38.
 """
 
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..body.cameras import parameters_to_camera, transform_points
+from ..body.cameras import parameters_to_camera, project, transform_points
 from ..body.models import require_model_dir
 from ..body.posing import PosingModel
 from ..errors import UnknownNameError
 from ..shards.record import Camera, Frame, Labels, Person, Provenance, Reject
+from .boxes import inside
 from .formats.coco_json import clipped_box, corners
 from .formats.h36m_json import Annotation, Image, joints_of, read_cameras, read_fits, read_joints, read_pictures
 from .formats.mano_json import joint_fields
@@ -25,7 +27,7 @@ from .pictures import assemble, picture_dir
 from .raw import first_file
 from .source import Source, slug
 
-VERSION = 1
+VERSION = 2
 
 SUBJECTS = {"train": (1, 5, 6, 7, 8), "test": (9, 11)}
 EVERY = {"train": 5, "test": 64}  # the pictures of the protocols, and those that are fitted
@@ -33,6 +35,7 @@ FILES = {"labels": "data", "cameras": "camera", "joints": "joint_3d"}
 # Subject, action and sub-action whose labels are said to lie beside the person.
 SHIFTED = {(9, 5, 2), (9, 10, 2), (9, 13, 1)}
 _HINT = "ehps card human36m shows the tree; option fit=none converts joints without fits"
+_OTHER_T = "in files of before June 2020 t is where the camera stands, and x = R (X - t): get those of today"
 _JOINTS = Labels(keypoints_2d="measured")
 _FITTED = Labels(body="pseudo", shape="pseudo", keypoints_2d="measured")
 
@@ -104,6 +107,8 @@ def _person(source: Source, image: Image, camera: Camera | None, annotation: Ann
         reason, detail = "empty_box", f"nothing of bbox {annotation.box} lies inside the picture"
     elif joints is None:
         reason, detail = "bad_joints", "joint_3d holds no 17 finite points for the frame"
+    elif not _is_seen_in(corners(annotation.box), joints, camera):
+        reason, detail = "bad_camera", f"camera {image.camera} sees none of the joints in their own box; {_OTHER_T}"
     elif fit is not None and (problem := parameter_problem(fit, BODY_LENGTHS)):
         reason, detail = "bad_fit", problem
     else:
@@ -124,6 +129,14 @@ def _person(source: Source, image: Image, camera: Camera | None, annotation: Ann
     detail = f"{image.name}: {detail}"
     key = f"{Path(image.name).stem}/{annotation.identity}"
     return Reject(key=key, reason=reason, detail=detail, provenance=provenance)
+
+
+def _is_seen_in(box: np.ndarray, joints: np.ndarray, camera: Camera) -> bool:
+    """Return whether a camera sees any joint (m, world) in a box that was made from the pixels of all of them."""
+    assert camera.T_camera_world is not None
+    assert camera.K is not None
+    pixels = project(transform_points(camera.T_camera_world, joints), camera.K)
+    return bool(inside(pixels[None], box[None].astype(np.float64)).any())
 
 
 def _in_camera(source: Source, fit: dict[str, Any], T_camera_world: np.ndarray) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from .pictures import assemble, need_pictures
 from .raw import natural_key, same_intrinsics
 from .source import Source, slug
 
-VERSION = 1
+VERSION = 2
 
 BLOCK = 2048  # rows read at once
 UNIT = 50_000  # rows of a unit

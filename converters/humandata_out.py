@@ -3,7 +3,8 @@
 The loaders take one body model, one set of validity masks and one list of parameters for a whole file, so everything
 that the file says must hold for everyone in it: a part that some people lack is left out of the file, or these people
 are, as ``parts`` asks; either is counted. Boxes are 1.2 times the tight ones, hands deviations from the mean hand.
-What HumanData has no place for lies in an entry of its own (``ehps``), which they do not look at.
+The loaders pose the neutral model for everyone and take ``betas_neutral`` before ``betas``: gendered people go with
+both. What HumanData has no place for lies in an entry of its own (``ehps``), which they do not look at.
 Facts: ``data/humandata.py`` of SMPLer-X, ``datasets/humandata.py`` of SMPLest-X, ``human_data.py`` of MMHuman3D.
 """
 
@@ -44,6 +45,7 @@ _OPTIONAL = ("transl", "left_hand_pose", "right_hand_pose", "jaw_pose", "express
 _EYES = ("leye_pose", "reye_pose")
 _SHAPES = {"left_hand_pose": (15, 3), "right_hand_pose": (15, 3), "betas": (NUM_COEFFICIENTS,)}
 _SHAPES |= {"expression": (NUM_COEFFICIENTS,)}
+_NEUTRAL = "betas_neutral"
 _CAMERA = ("fx", "fy", "cx", "cy")
 _COLUMNS = (
     *("person_key", "key", "dataset", "split", "unit", "image_ext", "width", "height", "sequence"),
@@ -95,6 +97,8 @@ class _Choice:
     carriers: Counter[str] = field(default_factory=Counter)
     widest: Counter[str] = field(default_factory=Counter)
     people: int = 0
+    gendered: int = 0
+    neutral: int = 0  # people whose betas of the neutral model are known
 
 
 def export(
@@ -119,6 +123,10 @@ def export(
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = [name for name in _OPTIONAL if choice.carriers[name] == choice.people]
     done.partly |= {name: choice.carriers[name] for name in _OPTIONAL if 0 < choice.carriers[name] < choice.people}
+    if choice.gendered and choice.neutral < choice.people:
+        done.partly[_NEUTRAL] = choice.neutral
+    elif choice.gendered:
+        kept.append(_NEUTRAL)
     with Spool(path.parent) as spool:
         writer = _Writer(wishes, kept, choice, spool, done)
         for shard, chosen in choice.shards:
@@ -148,7 +156,7 @@ def _choose_of_shard(
     out: Path, shard: ShardPlace, asked: Bool[np.ndarray, " people"], wishes: Wishes, choice: _Choice, done: Exported
 ) -> Bool[np.ndarray, " people"]:
     """Return who of a shard goes into the file, and add up what they carry."""
-    names = ["body_model", "fx", *_COEFFICIENTS, "keypoints_2d_convention", "keypoints_3d_convention"]
+    names = ["body_model", "gender", "fx", *_COEFFICIENTS, "keypoints_2d_convention", "keypoints_3d_convention"]
     names += [f"has_{name}" for name in ARRAY_FIELDS]
     table = read_sidecar((out / shard.path).with_suffix(".parquet"), names)
     bodies = np.array([body or "none" for body in table["body_model"].to_pylist()], str)
@@ -170,6 +178,9 @@ def _choose_of_shard(
         counts = table[name].combine_chunks().value_lengths().fill_null(0).to_numpy()[chosen]
         choice.widest[name] = max(choice.widest[name], int(counts.max(initial=0)))
         done.cut[name] += int((counts > NUM_COEFFICIENTS).sum())
+    is_neutral = np.array([gender == "neutral" for gender in table["gender"].to_pylist()], bool)
+    choice.gendered += int((chosen & ~is_neutral).sum())
+    choice.neutral += int((chosen & (is_neutral | table[f"has_{_NEUTRAL}"].to_numpy())).sum())
     choice.people += int(chosen.sum())
     return chosen
 
@@ -234,7 +245,8 @@ class _Writer:
         joints = 23 if self.wishes.body == "smpl" else 21
         for name in ("global_orient", "body_pose", "betas", *_EYES, *self.kept):
             shape = (joints, 3) if name == "body_pose" else _SHAPES.get(name, (3,))
-            values, side = chunk.filled(name, shape), name.removesuffix("_hand_pose")
+            values = _neutral_betas(chunk) if name == _NEUTRAL else chunk.filled(name, shape)
+            side = name.removesuffix("_hand_pose")
             if side in ("left", "right") and self.wishes.hands == "deviation":
                 values = to_deviation(values, side)
             self.spool.add(f"{self.wishes.body}.{name}", values)
@@ -349,6 +361,13 @@ class _Writer:
             key.split(".", 1)[1]: np.array(value) for key, value in self.texts.items() if key.startswith(f"{name}.")
         }
         return held | texts
+
+
+def _neutral_betas(chunk: StoredChunk) -> Float32[np.ndarray, "people 10"]:
+    """Return everyone's betas of the neutral model: their own where they are neutral, else what a conversion found."""
+    is_neutral = np.array(chunk.texts("gender"), str) == "neutral"
+    own, found = (chunk.filled(name, (NUM_COEFFICIENTS,)) for name in ("betas", _NEUTRAL))
+    return np.where(is_neutral[:, None], own, found)
 
 
 def _with_known(

@@ -2,8 +2,10 @@
 
 ``data`` lists pictures and annotations in COCO's way; ``camera`` is an object by camera, ``joint_3d`` and
 ``SMPLX_NeuralAnnot`` are objects by action, sub-action and frame. Joints and places of cameras are millimetres of the
-subject's world, NeuralAnnot's translation is metres. ``t`` is a translation, not the place of the camera.
-Facts: OSX ``data/Human36M/Human36M.py``; NeuralAnnot_RELEASE ``Human3.6M/demo_smplx.py``.
+subject's world, NeuralAnnot's translation is metres. ``t`` is a translation; in files of before June 2020 it was the
+place of the camera. Boxes are 1.2 times the rectangle of the 17 projected joints, not cut to the picture.
+Facts: OSX ``data/Human36M/Human36M.py``; NeuralAnnot_RELEASE ``Human3.6M/demo_smplx.py``; 3DMPPE_POSENET_RELEASE
+``tool/Human36M/h36m2coco.py`` and issue 58.
 """
 
 from collections.abc import Iterator, Mapping

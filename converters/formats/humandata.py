@@ -21,11 +21,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt64
 
 from ...body.hands import to_absolute
+from ...body.joints import HUMAN_DATA_JOINTS
 from ...body.keypoints import CONVENTIONS
 from ...errors import RawSchemaError, UnknownNameError
 from ...shards.record import ARRAY_FIELDS, SHAPES, BodyModelName, CameraKind, Gender
 from ..boxes import scale_boxes
 from ..raw import are_intrinsics
+from .humandata_marks import PARAMETERS_OF, POINTS_OF, are_crops, trusted_parts
 from .keypoints import sound_points
 from .npz_stream import NpzStream, Rows, as_rows
 
@@ -60,10 +62,13 @@ BOXES = {
     "right_hand_bbox_xyxy": "rhand_bbox_xywh",
 }
 BODY_BOX_SCALE = 1.2  # of a box of the whole person, which the loaders take for granted
+_OWN_BOXES = ("by_dataset", "provide_by_dataset")  # sources of boxes that nobody padded
 # Releases whose files hold absolute hands, by how their names begin: those whose classes subtract the mean in the
-# loaders of SMPLest-X, and BEDLAM, whose class does so in SMPLer-X.
+# loaders of SMPLest-X, and BEDLAM, whose class does so in SMPLer-X. The files of ARCTIC are named after its two
+# protocols, p1_train.npz and p1_val.npz (``data/ARCTIC/ARCTIC.py`` of SMPLer-X).
 ABSOLUTE_HANDS = re.compile(
-    "(arctic|bedlam|chi3d|fit3d|gta_?human|humansc3d|moyo|synbody|synhand)(?![a-z])", re.IGNORECASE
+    "(arctic|bedlam|chi3d|fit3d|gta_?human|humansc3d|moyo|synbody|synhand)(?![a-z])|p[12]_(train|val|test)$",
+    re.IGNORECASE,
 )
 GENDERS: dict[str, Gender] = {"m": "male", "f": "female", "n": "neutral"}
 _VIRTUAL = re.compile("eft|osx|cliff|predict|weak|ne[ru]+al_annot|estimat", re.IGNORECASE)
@@ -71,6 +76,12 @@ _POINTS_OF = {190: "human_data", 144: "smplx_144", 127: "smplx_127"}
 _SPLITS = {"test": re.compile("(?<![a-z])test", re.IGNORECASE), "val": re.compile("(?<![a-z])val", re.IGNORECASE)}
 _LOOKED_AT = 100  # pictures, to find out which folder their paths start from
 _OF_PICTURES = ("img", "images", "image")  # names of folders
+_ROOTS = ("pelvis", "pelvis_extra", "pelvis_openpose")
+_NEAREST_ROOT = 0.1  # m before the camera
+_PELVIS = HUMAN_DATA_JOINTS.index("pelvis")
+_HIPS, _SEEN_HIPS = (
+    [HUMAN_DATA_JOINTS.index(f"{side}_{name}") for side in ("left", "right")] for name in ("hip", "hip_extra")
+)
 EXTRAS = "ehps"  # the entry with what only ehps writes
 # Part of a person -> what carries it in a record.
 PARTS = {
@@ -131,6 +142,18 @@ class Points(NamedTuple):
     is_compressed: bool  # whether the others are left out
     convention: str
     coordinates: int  # of a point, before its confidence
+    is_of_body: bool  # whether these are the joints of the body model
+
+    @property
+    def has_seen_hips(self) -> bool:
+        """Whether the hips are those that a detector or a person sees, although they lie where SMPL-X's would.
+
+        MMHuman3D gives both one name in ``coco_wholebody``, ``mmpose`` and ``mediapipe``, none of which has a pelvis.
+        """
+        known = self.mask
+        if known is None or len(known) != len(HUMAN_DATA_JOINTS):
+            return False
+        return bool(known[_HIPS].all() and not known[[_PELVIS, *_SEEN_HIPS]].any())
 
 
 class HumanDataFile:
@@ -194,9 +217,15 @@ class HumanDataFile:
         """Whether zero is a flat hand in this file."""
         if self.choices.hands != "auto":
             return self.choices.hands == "absolute"
-        if "flat_hand_mean" in self.misc:
-            return bool(self.misc["flat_hand_mean"])
-        return ABSOLUTE_HANDS.match(self.path.stem) is not None
+        said = None if self.body is None else self._dictionary(self.body).get("flat_hand_mean")
+        if said is None:
+            said = self.misc.get("flat_hand_mean")
+        if said is None:
+            return ABSOLUTE_HANDS.match(self.path.stem) is not None
+        values = np.unique(as_rows(said).read().astype(bool))
+        if len(values) != 1:
+            raise RawSchemaError(self.path, "flat_hand_mean", "one value for all rows", "both, or none")
+        return bool(values[0])
 
     @cached_property
     def fit(self) -> dict[str, Rows]:
@@ -232,10 +261,29 @@ class HumanDataFile:
             name = next(
                 (f"keypoints{dimension}d{end}" for end in ends if f"keypoints{dimension}d{end}" in self.npz), ""
             )
-            is_relative = dimension == "3" and bool(self.misc.get("kps3d_root_aligned"))
-            if name and not is_relative:
-                out[f"keypoints_{dimension}d"] = self._points(name, dimension)
+            points = self._points(name, dimension) if name else None
+            if points is not None and not (dimension == "3" and self._are_relative(points)):
+                out[f"keypoints_{dimension}d"] = points
         return out
+
+    def _are_relative(self, points: Points) -> bool:
+        """Return whether 3D points start from the root: because the file says so, or because of where the roots are.
+
+        The converters of SynBody and of several sets of the first generation subtract the root and do not say so; no
+        pelvis is that near to a camera. The first rows with a root decide.
+        """
+        if self.misc.get("kps3d_root_aligned"):
+            return True
+        order = CONVENTIONS[points.convention]
+        places = [order.index(name) for name in _ROOTS if name in order]
+        if points.mask is not None and not points.mask[places].any():
+            return False
+        for values in points.rows.blocks(_LOOKED_AT):
+            roots = spread_points(values, points)[:, places]
+            depths = roots[roots[..., 3] > 0][:, 2]
+            if len(depths):
+                return bool((depths < _NEAREST_ROOT).all())
+        return False
 
     def _points(self, name: str, dimension: str) -> Points:
         """Return a set of keypoints; RawSchemaError where its width, its mask and its flag contradict one another."""
@@ -255,7 +303,8 @@ class HumanDataFile:
         count = len(mask) if is_compressed and mask is not None else width
         if mask is not None and len(mask) != count:
             raise RawSchemaError(self.path, f"{masks[0]}", f"{count} numbers", f"{len(mask)}")
-        return Points(rows, mask, is_compressed, self._convention(name, count), int(dimension))
+        convention = self._convention(name, count)
+        return Points(rows, mask, is_compressed, convention, int(dimension), name.endswith("_smplx"))
 
     def _convention(self, name: str, count: int) -> str:
         """Return the order of a set of keypoints: by its length, else by the name that the file gives."""
@@ -327,14 +376,32 @@ class HumanDataFile:
 
     @cached_property
     def genders(self) -> list[Gender]:
-        """The gender of each row's body model."""
-        if self.choices.gender != "auto":
-            return [cast(Gender, self.choices.gender)] * self.people
+        """The gender of each row's body model; meta may tell that of the subject, which is then passed over."""
+        if self.choices.gender != "auto" or self._has_neutral_shape:
+            chosen = "neutral" if self.choices.gender == "auto" else self.choices.gender
+            return [cast(Gender, chosen)] * self.people
         said = self.texts("gender") or ["neutral"] * self.people
         strange = [text for text in said if text[:1].lower() not in GENDERS]
         if strange:
             raise RawSchemaError(self.path, "meta['gender']", "male, female or neutral", repr(strange[0]))
         return [GENDERS[text[:1].lower()] for text in said]
+
+    @cached_property
+    def _has_neutral_shape(self) -> bool:
+        """Whether the betas that are read belong to the neutral model, whatever the gender of the subjects.
+
+        They do where they are ``betas_neutral`` themselves: alone, or once more under the name of betas (as the
+        converter of BEDLAM has it, which poses the neutral model and notes each subject's gender in meta).
+        """
+        held = {} if self.body is None else self._dictionary(self.body)
+        named = [held.get(name) for name in ("betas", "betas_neutral")]
+        own, neutral = (as_rows(value) if _is_data(value) else None for value in named)
+        if neutral is None or EXTRAS in self.npz:
+            return False
+        if own is None or own.shape != neutral.shape:
+            return own is None
+        pairs = zip(own.blocks(_LOOKED_AT), neutral.blocks(_LOOKED_AT), strict=True)
+        return all(np.array_equal(one, other) for one, other in pairs)
 
     def told(self, name: str, row: int, default: Any) -> Any:
         """Return what ehps itself noted about a row, else the default."""
@@ -358,9 +425,23 @@ class HumanDataFile:
         if self.choices.camera != "auto":
             return cast(CameraKind, self.choices.camera)
         said = [str(self.misc.get(name, "")) for name in ("cam_param_type", "camera_param_type", "cam_param_source")]
-        if any(_VIRTUAL.search(text) for text in said):
+        if any(_VIRTUAL.search(text) for text in said) or self._has_cameras_of_crops:
             return "virtual_crop"
         return "measured" if said[2] == "original" else "fitted"
+
+    @property
+    def _has_cameras_of_crops(self) -> bool:
+        """Whether the first cameras look at the middle of the boxes, whatever misc says about them."""
+        if self.K is None or "bbox_xywh" not in self.npz:
+            return False
+        boxes = next(as_rows(self.npz["bbox_xywh"]).blocks(_LOOKED_AT), np.zeros((0, 4)))[:, :4]
+        return are_crops(self.K[: len(boxes)], np.asarray(boxes, np.float64))
+
+    @cached_property
+    def trusted(self) -> dict[str, Bool[np.ndarray, " people"]]:
+        """Which rows have a hand or a face that the file calls valid, by part; all where it does not say."""
+        body = {} if self.body is None else self._dictionary(self.body)
+        return trusted_parts((body, self.meta), self.people)
 
     @cached_property
     def rejected(self) -> dict[int, str]:
@@ -451,14 +532,19 @@ class HumanDataFile:
         """Return for each parameter, as ``has_<name>``, which rows carry it; ``is_finite_<name>``: is it numbers.
 
         A hand whose deviation from the mean is exactly zero is how the files mark the hand that is not labelled, and
-        nobody's transl is exactly zero: that would be a pelvis about the camera.
+        nobody's transl is exactly zero: that would be a pelvis about the camera. Betas of zeros stand for a shape that
+        is not told by betas (ARCTIC's templates), and the loaders do not train on them. Hands and faces that the file
+        calls invalid are a network's guess.
         """
         out = {}
         for name in PARAMETERS.keys() & raw.keys():
-            is_marked = name == "transl" or (name.endswith("_hand_pose") and not self.absolute_hands)
+            is_marked = name in ("transl", "betas") or (name.endswith("_hand_pose") and not self.absolute_hands)
             values = raw[name].reshape(len(raw[name]), -1)
             out[f"is_finite_{name}"] = finite_rows(values)
             out[f"has_{name}"] = (values != 0).any(axis=1) if is_marked else np.ones(len(values), bool)
+            for part, is_valid in self.trusted.items():
+                if name in PARAMETERS_OF[part]:
+                    out[f"has_{name}"] &= is_valid[start : start + len(values)]
             if "carries" in self.extras:
                 bits = self.extras["carries"][start : start + len(values)]
                 out[f"has_{name}"] = (bits >> ARRAY_FIELDS.index(name) & 1).astype(bool)
@@ -467,7 +553,7 @@ class HumanDataFile:
     def _converted(self, name: str, values: np.ndarray, start: int) -> np.ndarray:
         """Return some rows of a column in the record's convention."""
         if name in self.points:
-            return spread_points(values, self.points[name])
+            return self._trusted_points(spread_points(values, self.points[name]), self.points[name], start)
         if name in BOXES:
             return self._corners(name, values)
         if name in _OF_ANY_LENGTH and name in self.extras:
@@ -478,6 +564,16 @@ class HumanDataFile:
         if side in ("left", "right") and not self.absolute_hands:
             return to_absolute(values, side)
         return values
+
+    def _trusted_points(
+        self, values: Float32[np.ndarray, "rows points values"], points: Points, start: int
+    ) -> Float32[np.ndarray, "rows points values"]:
+        """Return joints of the body model, zero for those of hands and faces that are not to be trusted."""
+        is_guess = np.zeros(values.shape[:2], bool)
+        for part, is_valid in self.trusted.items() if points.is_of_body else ():
+            own = np.isin(np.arange(values.shape[1]), POINTS_OF[part])
+            is_guess |= ~is_valid[start : start + len(values), None] & own
+        return np.where(is_guess[..., None], np.float32(0), values) if is_guess.any() else values
 
     def _corners(self, name: str, boxes: np.ndarray) -> Float32[np.ndarray, "rows 4"]:
         """Return boxes as corners, that of the person tight; NaN where the confidence is zero."""
@@ -492,7 +588,9 @@ class HumanDataFile:
     def _box_scale(self) -> float:
         if self.choices.box_scale != "auto":
             return float(self.choices.box_scale)
-        return float(self.misc.get("bbox_body_scale", self.misc.get("bbox_scale", BODY_BOX_SCALE)))
+        is_own = self.misc.get("bbox_source", self.misc.get("bbox")) in _OWN_BOXES
+        said = self.misc.get("bbox_body_scale", self.misc.get("bbox_scale"))
+        return float(said if said is not None else 1 if is_own else BODY_BOX_SCALE)
 
 
 def spread_points(values: np.ndarray, points: Points) -> Float32[np.ndarray, "rows points values"]:
@@ -502,10 +600,13 @@ def spread_points(values: np.ndarray, points: Points) -> Float32[np.ndarray, "ro
     values = sound_points(values[..., : points.coordinates + 1])
     if points.mask is None:
         return values
-    if not points.is_compressed:
-        return values * points.mask[:, None].astype(np.float32)
-    out = np.zeros((len(values), len(points.mask), values.shape[2]), np.float32)
-    out[:, points.mask] = values
+    if points.is_compressed:
+        out = np.zeros((len(values), len(points.mask), values.shape[2]), np.float32)
+        out[:, points.mask] = values
+    else:
+        out = values * points.mask[:, None].astype(np.float32)
+    if points.has_seen_hips:
+        out[:, _SEEN_HIPS], out[:, _HIPS] = out[:, _HIPS], 0
     return out
 
 

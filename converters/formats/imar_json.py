@@ -3,8 +3,10 @@
 A folder of a subject holds, for each action, one file of fits and one of joints, and for each camera one file of
 calibration and one video. Fits are neutral SMPL-X with absolute hands: the owner poses them with a layer that adds no
 mean. The calibration with distortion belongs to the pixels as they lie in the videos. Frame n of the labels is the
-n-th frame of the video, counted from 0; a video may go on after the labels end.
-Facts: imar_vision_datasets_tools ``util/dataset_util.py``, ``util/smplx_util.py``; smplx ``SMPLXLayer.forward``.
+n-th frame of the video, counted from 0; a video may go on after the labels end. In the first release (2022) the joints
+came 200 a second beside 50 frames and fits: joint 4 n belongs to frame n.
+Facts: imar_vision_datasets_tools ``util/dataset_util.py``, ``util/smplx_util.py``, issue 1 (the rates, in the owner's
+words); smplx ``SMPLXLayer.forward``.
 """
 
 from collections.abc import Iterator
@@ -36,6 +38,7 @@ VECTORS = {"betas": NUM_BETAS, "expression": 10, "transl": 3}
 NUM_JOINTS = 25
 _FIT = "fitted"
 _LABELS = Labels(body=_FIT, left_hand=_FIT, right_hand=_FIT, face=_FIT, shape=_FIT)
+_FIRST_RATE = 4  # joints a frame in the first release
 _SLACK = 1e-3  # matrices are written with the digits of float32
 _NONE = Camera()
 
@@ -118,6 +121,8 @@ def _read_action(source: Source) -> Action:
     matrices, vectors = read_fits(fits, people)
     places = read_joints(joints, people)
     frames = vectors["transl"].shape[1]
+    if places.shape[1] > frames > 1 and -(-places.shape[1] // _FIRST_RATE) == frames:
+        places = places[:, ::_FIRST_RATE]
     if places.shape[1] != frames:
         hint = "both files have to be of one release"
         raise RawSchemaError(joints, "joints3d_25", f"of {frames} frames like {fits}", f"{places.shape[1]}", hint)

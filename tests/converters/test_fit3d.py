@@ -69,6 +69,18 @@ def test_every_nth_frame_can_be_had(root):
             list_sources("fit3d", root, "train", {"every": wrong})
 
 
+@pytest.mark.parametrize("missing", [0, 3])
+def test_joints_of_the_first_release_come_four_to_a_frame(root, small, missing):
+    """Read one to a frame, they would lie behind the person by three quarters of the time that has gone by."""
+    before = [frame.people[0].keypoints_3d for frame in frames_of(root)]
+    for path in small.glob("fit3d/train/*/joints3d_25/*.json"):
+        joints = np.array(json.loads(path.read_text())["joints3d_25"])
+        often = np.repeat(joints, 4, axis=0)
+        often[np.arange(len(often)) % 4 > 0] += 0.1
+        path.write_text(json.dumps({"joints3d_25": often[: len(often) - missing].tolist()}))
+    np.testing.assert_array_equal([frame.people[0].keypoints_3d for frame in frames_of(small)], before)
+
+
 def test_frames_after_the_labels_end_are_nobody(root):
     squats = [frame for frame in frames_of(root) if frame.sequence == "s03/squat"]
     assert {frame.frame_index for frame in squats} == set(range(6))
@@ -91,17 +103,18 @@ def test_joints_with_left_and_right_exchanged_are_refused(small, tmp_path):
 
 
 def test_the_stored_camera_bends_as_the_owner_s_does(root):
-    """The owner's formula lacks a factor of 2 in the tangential part: half a pixel at most."""
+    """The owner's formula lacks a factor of 2 in the tangential part, which shows in the corners."""
     camera, _ = read_camera(root / SUBJECT / "camera_parameters" / CAMERAS[0] / "squat.json")
-    side = np.linspace(-0.39, 0.39, 9)
+    side = np.linspace(-0.43, 0.43, 9)
     x = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     k1, k2, p1, p2, k3 = camera.distortion.coefficients
     r2 = (x**2).sum(axis=1, keepdims=True)
     swapped = np.array([p2, p1])
     owner = x * (1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + (x @ swapped)[:, None]) + r2 * swapped
     ours = project(np.column_stack([x, np.ones(len(x))]), camera.K, camera.distortion)
-    apart = np.abs(ours - (owner * np.diag(camera.K)[:2] + camera.K[:2, 2])).max()
-    assert 0.1 < apart < 0.6
+    apart = np.linalg.norm(ours - (owner * np.diag(camera.K)[:2] + camera.K[:2, 2]), axis=1)
+    assert 3 < apart.max() < 4
+    assert apart[np.abs(x).max(axis=1) < 0.22].max() < 1
 
 
 def test_the_calibration_without_distortion_is_not_used(small):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from ehps.body.cameras import project
 from ehps.converters import human36m, list_sources
 from ehps.converters.engine import convert
 from ehps.errors import BodyModelError, RawFileError, RawSchemaError, UnknownNameError
@@ -51,6 +52,38 @@ def test_cameras_of_a_moment_show_one_person_in_one_world(root):
         worlds.append((frame.people[0].keypoints_3d[:, :3] - T[:3, 3]) @ T[:3, :3])
     assert np.abs(worlds[0] - worlds[1]).max() < 1e-5
     assert np.abs(one.people[0].keypoints_3d[0] - four.people[0].keypoints_3d[0]).max() > 0.01
+
+
+def with_places_of_cameras(content):
+    """Cameras as the release had them before June 2020: t is where the camera stands."""
+    for camera in content.values():
+        camera["t"] = (-np.array(camera["R"]).T @ camera["t"]).tolist()
+
+
+def test_cameras_of_an_old_release_are_told_by_the_box(small):
+    before = {frame.key: frame for frame in frames_of(small)}
+    for path in small.glob("annotations/*_camera.json"):
+        rewrite(path, with_places_of_cameras)
+    rejects = list(converted("human36m", small, "train"))
+    assert [reject.reason for reject in rejects] == ["bad_camera"] * len(before)
+    assert "in files of before June 2020 t is where the camera stands" in rejects[0].detail
+    misplaced = {}
+    for key, frame in before.items():
+        camera, points = frame.camera, frame.people[0].keypoints_3d[:, :3]
+        wrong = points + (
+            -camera.T_camera_world[:3, :3].T @ camera.T_camera_world[:3, 3] - camera.T_camera_world[:3, 3]
+        )
+        misplaced[key] = np.nanmin(np.linalg.norm(project(wrong, camera.K) - project(points, camera.K), axis=1))
+    assert min(misplaced.values()) > 2000  # px
+
+
+def test_the_box_is_the_owners_and_a_fifth_larger_than_the_joints(root):
+    for frame in [*frames_of(root), *frames_of(root, "test")]:
+        (person,) = frame.people
+        pixels, box = person.keypoints_2d[:, :2], person.bbox_xyxy
+        sides = (pixels.max(axis=0) - pixels.min(axis=0) - 1) * 1.2
+        assert np.abs(box[2:] - box[:2] - sides).max() < 1e-2
+        assert np.abs((box[2:] + box[:2]) / 2 - (pixels.max(axis=0) + pixels.min(axis=0)) / 2).max() < 1e-2
 
 
 def test_a_frame_without_a_fit_keeps_its_joints(root):

@@ -10,16 +10,20 @@ import pytest
 
 from ehps.body.cameras import project
 from ehps.body.hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN
+from ehps.body.joints import HUMAN_DATA_JOINTS, LEFT_HAND_21, RIGHT_HAND_21
+from ehps.body.keypoints import CONVENTIONS
 from ehps.converters import humandata, list_sources
 from ehps.converters.engine import convert
 from ehps.converters.formats import npz_stream
-from ehps.converters.formats.humandata import HumanDataFile, split_of
+from ehps.converters.formats.humandata import Choices, HumanDataFile, split_of
 from ehps.converters.formats.npz_stream import NpzStream, Rows
 from ehps.errors import RawFileError, RawSchemaError, UnknownNameError, UnsafePickleError
 from ehps.shards.record import Frame, Reject
 from ehps.tests.raw import humandata as fake
-from ehps.tests.raw._people import tight_box
+from ehps.tests.raw._people import body_model, standin, tight_box, vertices
 from ehps.tests.raw._recovery import converted, differences, worst
+
+FACE = range(76, 144)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ def test_a_pattern_takes_files_for_any_split(tree):
     assert len(people_of(tree[0], "test", files="annot/pw3d*.npz")) == 4
 
 
-def test_hands_follow_misc_then_the_name_of_the_release_then_the_loaders(tree):
+def test_hands_follow_what_the_file_says_then_the_name_of_the_release_then_the_loaders(tree):
     annot = tree[0] / "annot"
     found = {path.stem: HumanDataFile(path).absolute_hands for path in annot.glob("*.npz")}
     assert found == {
@@ -92,6 +96,41 @@ def test_hands_follow_misc_then_the_name_of_the_release_then_the_loaders(tree):
         "studio_test_multi": True,
         "pw3d_val_new": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "is_absolute"),
+    [
+        ("p1_train", True),
+        ("p2_val", True),
+        ("synbody_train_230521", True),
+        ("p1_train_2", False),
+        ("coco_train", False),
+    ],
+)
+def test_a_release_that_says_nothing_is_known_by_the_name_of_its_file(tree, tmp_path, name, is_absolute):
+    """ARCTIC's files are called p1_train and p1_val; with the mean hand added once more its fingers are bent."""
+    path = tmp_path / f"{name}.npz"
+    shutil.copy(tree[0] / "annot" / "bedlam_train_old.npz", path)
+    rewrite(path, smplx=lambda fit: {name: values for name, values in fit.items() if name != "flat_hand_mean"})
+    with HumanDataFile(path) as file, HumanDataFile(path, Choices(hands="absolute")) as flat:
+        assert file.absolute_hands == is_absolute
+        found, want = (next(one.blocks(9)) for one in (file, flat))
+    poses = [
+        {n: block[n][i].astype(np.float64) for n in fake.WHOLE if n in block} | {"transl": np.zeros(3)}
+        for block in (found, want)
+        for i in range(5)
+    ]
+    bodies = 1000 * vertices(standin(), poses).reshape(2, 5, -1, 3)
+    farthest = np.linalg.norm(bodies[0] - bodies[1], axis=-1).max(axis=1)
+    assert (farthest < 0.01).all() if is_absolute else (farthest > 50).all()
+
+
+def test_a_file_whose_rows_disagree_about_the_mean_hand_is_refused(small):
+    root = small[0]
+    rewrite(root / "annot" / "bedlam_train_old.npz", smplx=lambda fit: fit | {"flat_hand_mean": np.arange(5) > 2})
+    with pytest.raises(RawSchemaError, match="flat_hand_mean should be one value for all rows"):
+        frames_of(root)
 
 
 def test_the_mean_hand_is_added_on_its_own_side(tree):
@@ -109,6 +148,75 @@ def test_a_hand_of_exact_zeros_in_a_file_of_deviations_is_absent(small):
         assert (person.right_hand_pose is None) == (stem == "ffhq_train_231010")
         assert (person.labels.right_hand is None) == (stem == "ffhq_train_231010")
         assert person.left_hand_pose is not None
+
+
+@pytest.mark.parametrize(("place", "names"), [("smplx", "left_hand_valid"), ("meta", "lefthand_valid")])
+def test_hands_and_faces_that_the_file_calls_invalid_are_absent(small, place, names):
+    """NeuralAnnot's COCO and UBody: what a network guessed of a hand that nobody could see is no label."""
+    root, path = small
+    is_valid = np.arange(9) % 3 > 0
+    flags = {names: is_valid, names.replace("left", "right"): ~is_valid, "face_valid": is_valid}
+    rewrite(path, **{place: lambda held: held | flags}, **({} if place == "meta" else {"meta": with_empty_flags}))
+    for (stem, row), person in people_of(root).items():
+        left = stem != "ffhq_train_231010" or is_valid[row]
+        right = stem != "ffhq_train_231010" or not is_valid[row]
+        carried = [getattr(person, f"{name}_pose") is not None for name in ("left_hand", "right_hand", "jaw")]
+        assert carried == [left, right, left]
+        assert [person.labels.left_hand, person.labels.right_hand, person.labels.face] == [
+            "fitted" if is_there else None for is_there in carried
+        ]
+        if stem == "ffhq_train_231010":
+            for points in (person.keypoints_2d, person.keypoints_3d):
+                seen = [points[list(joints), -1].any() for joints in (LEFT_HAND_21[1:], RIGHT_HAND_21[1:], FACE)]
+                assert seen == [left, right, left]
+                assert points[[LEFT_HAND_21[0], RIGHT_HAND_21[0]], -1].all()
+
+
+def with_empty_flags(meta):
+    """The lists that MMHuman3D's converter of COCO leaves empty."""
+    return meta | {"lefthand_valid": [], "righthand_valid": [], "face_valid": []}
+
+
+def test_betas_of_zeros_are_no_shape(small):
+    """ARCTIC's people have templates of their own and zeros for betas, which would be everyone's mean body."""
+    root, path = small
+    rewrite(path, smplx=lambda fit: fit | {"betas": fit["betas"] * 0})
+    for (stem, _), person in people_of(root).items():
+        assert (person.betas is None) == (person.labels.shape is None) == (stem == "ffhq_train_231010")
+
+
+def test_boxes_that_the_dataset_gave_are_left_as_they_are(small):
+    root, path = small
+    before = people_of(root, box_scale="1")[("ffhq_train_231010", 0)].bbox_xyxy
+    for misc in ({"bbox_source": "by_dataset"}, {"bbox": "by_dataset"}, {"bbox_source": "provide_by_dataset"}):
+        rewrite(path, misc=lambda _, misc=misc: {"flat_hand_mean": False, **misc})
+        np.testing.assert_array_equal(people_of(root)[("ffhq_train_231010", 0)].bbox_xyxy, before)
+    rewrite(path, misc=lambda misc: misc | {"bbox_body_scale": 1.2})
+    found = people_of(root)[("ffhq_train_231010", 0)].bbox_xyxy
+    assert np.abs(found - before).max() > 10  # px
+
+
+def test_cameras_that_look_at_the_middle_of_each_box_are_those_of_crops(small):
+    """NeuralAnnot's COCO and MPII, whose misc calls them original: a distance of tens of metres is none."""
+    root, path = small
+
+    def of_crops(meta, boxes):
+        sides = boxes[:, 2:4].max(axis=1)
+        focals = 5000 / 256 * 1.25 * sides
+        return meta | {
+            "focal_length": np.stack([focals, focals], axis=1),
+            "principal_point": boxes[:, :2] + boxes[:, 2:4] / 2 - [0.5, 0.4],
+        }
+
+    misc = {"cam_param_type": "prespective", "cam_param_source": "original", "smplx_source": "neural_annot"}
+    rewrite(path, misc=lambda held: held | misc)
+    assert {frame.camera.kind for frame in frames_of(root) if frame.key.startswith("ffhq")} == {"measured"}
+    boxes = np.load(path)["bbox_xywh"]
+    rewrite(path, meta=lambda meta: of_crops(meta, boxes))
+    frames = [frame for frame in frames_of(root) if frame.key.startswith("ffhq")]
+    cameras = [person.camera or frame.camera for frame in frames for person in frame.people]
+    assert {camera.kind for camera in cameras} == {"virtual_crop"}
+    assert not any(person.transl_is_metric for frame in frames for person in frame.people)
 
 
 def test_a_transl_of_zeros_is_absent_and_so_is_one_that_the_file_lacks(small):
@@ -142,10 +250,45 @@ def test_points_that_the_mask_leaves_out_have_no_confidence(tree):
     assert not points[144:].any()
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_hips_of_a_detector_are_not_taken_for_those_of_the_body_model(small, compressed):
+    """MMHuman3D puts COCO-WholeBody's hips, seen at the outside of the body, where SMPL-X's joints have their place."""
+    root, path = small
+    theirs = {name.replace("hip_extra", "hip") for name in CONVENTIONS["coco_wholebody"]}
+    mask = np.array([name in theirs for name in HUMAN_DATA_JOINTS])
+    points = np.random.default_rng(0).uniform(50, 400, (9, 190, 3)) * mask[:, None]
+    points[:, mask, 2] = 1
+    rewrite(
+        path,
+        keypoints2d_smplx=lambda _: None,
+        keypoints2d_smplx_mask=lambda _: None,
+        keypoints3d_smplx=lambda _: None,
+        keypoints2d_original=lambda _: points[:, mask] if compressed else points,
+        keypoints2d_original_mask=lambda _: mask.astype(np.uint8),
+        __keypoints_compressed__=lambda _: compressed,
+    )
+    found = people_of(root)[("ffhq_train_231010", 0)].keypoints_2d
+    assert not found[1:3].any()
+    seen = [HUMAN_DATA_JOINTS.index(f"{side}_hip_extra") for side in ("left", "right")]
+    np.testing.assert_allclose(found[seen], points[0, 1:3], rtol=1e-6)
+    others = np.setdiff1d(np.flatnonzero(mask), [1, 2])
+    np.testing.assert_allclose(found[others], points[0, others], rtol=1e-6)
+
+
 def test_relative_points_are_not_taken_for_points_in_camera_space(small):
     root, path = small
     rewrite(path, misc=lambda misc: misc | {"kps3d_root_aligned": True})
     assert people_of(root)[("ffhq_train_231010", 0)].keypoints_3d is None
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 0), (0.003, -0.35, 0.01)])
+def test_points_whose_root_is_at_the_camera_are_relative_though_the_file_is_silent(small, tree, shift):
+    """SynBody's file and several of the first generation; taken for camera space everyone is metres too near."""
+    root, path = small
+    before = people_of(tree[0])[("ffhq_train_231010", 0)].keypoints_3d
+    rewrite(path, keypoints3d_smplx=lambda points: points - np.append(points[:, :1, :3], [[[0]]] * 9, 2) + [*shift, 0])
+    assert people_of(root)[("ffhq_train_231010", 0)].keypoints_3d is None
+    assert before[0, 2] > 2, "metres from the camera"
 
 
 def test_several_conventions_of_cameras_are_read(tree):
@@ -185,6 +328,27 @@ def test_genders_are_read_however_they_are_written(tree):
     found = {person.gender for person in people_of(tree[0], "val").values()}
     assert found == {"male", "female", "neutral"}
     assert {person.gender for person in people_of(tree[0], "val", gender="female").values()} == {"female"}
+
+
+def test_a_neutral_shape_is_posed_by_the_neutral_model_whoever_the_subject_is(small):
+    """BEDLAM's file: betas are betas_neutral, meta.gender is the subject's; its body would be other by centimetres."""
+    root, path = small[0], small[0] / "annot" / "bedlam_train_old.npz"
+
+    def told(**options):
+        return [person for (stem, _), person in people_of(root, **options).items() if stem.startswith("bedlam")]
+
+    assert set(HumanDataFile(path).texts("gender")) == {"m", "f"}
+    neutral, female = told(), told(gender="female")
+    assert {person.gender for person in neutral} == {"neutral"}
+    bodies = [
+        body_model("smplx", gender, 10).vertices({"betas": np.stack([one.betas for one in people]).astype(float)})
+        for gender, people in (("neutral", neutral), ("female", female))
+    ]
+    assert 1000 * np.linalg.norm(bodies[0] - bodies[1], axis=-1).max(axis=1).min() > 40
+    rewrite(path, smplx=lambda fit: {name: values for name, values in fit.items() if name != "betas"})
+    assert {person.gender for person in told()} == {"neutral"}
+    rewrite(path, smplx=lambda fit: fit | {"betas": fit["betas_neutral"] + np.arange(5)[:, None]})
+    assert {person.gender for person in told()} == {"male", "female"}
 
 
 def test_multi_human_data_may_end_its_ranges_on_the_last_person(tree, small):

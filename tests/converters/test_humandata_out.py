@@ -64,7 +64,7 @@ class Loader:
             "joint_valid": self.mask.reshape(-1, 1),
             "is_kid": fit.pop("betas_extra", 0) != 0,
             "root_pose": fit.pop("global_orient"),
-            "shape": fit.pop("betas")[:10],
+            "shape": fit.pop("betas_neutral", fit.pop("betas"))[:10],
             "trans": fit.pop("transl", np.zeros(3)),
             "lhand_pose": fit.pop("left_hand_pose", None),
             "rhand_pose": fit.pop("right_hand_pose", None),
@@ -290,7 +290,7 @@ def written(folder: Path, everyone: list[Person], camera: Camera = Camera(K=K, k
 def test_people_of_any_kind_come_back(tmp_path_factory, everyone):
     folder = tmp_path_factory.mktemp("kind")
     done = export(written(folder / "data", everyone), folder / "back" / "x_train.npz", Wishes(pictures=False))
-    assert (done.people, done.left_out, done.partly) == (len(everyone), {}, {})
+    assert (done.people, done.left_out, done.partly) == (len(everyone), {}, {"betas_neutral": 0})
     with labels_alone(True):
         back = [p for r in converted("humandata", folder / "back", "train") if isinstance(r, Frame) for p in r.people]
     for one, two in zip(everyone, back, strict=True):
@@ -302,10 +302,10 @@ def test_labels_that_some_lack_are_left_out_of_the_file_or_take_their_people_alo
     hands = {"left_hand_pose", "right_hand_pose"}
     data = written(tmp_path / "data", [made(rng, hands), made(rng, set()), made(rng, hands)])
     done = export(data, tmp_path / "a.npz", Wishes(pictures=False))
-    assert (done.people, done.partly) == (3, {"left_hand_pose": 2, "right_hand_pose": 2})
+    assert (done.people, done.partly) == (3, {"left_hand_pose": 2, "right_hand_pose": 2, "betas_neutral": 0})
     assert "left_hand_pose" not in Loader(tmp_path / "a.npz").parameters
     done = export(data, tmp_path / "b.npz", Wishes(parts=("hands",), pictures=False))
-    assert (done.people, done.partly, done.left_out) == (2, {}, {"no_hands": 1})
+    assert (done.people, done.partly, done.left_out) == (2, {"betas_neutral": 0}, {"no_hands": 1})
     assert Loader(tmp_path / "b.npz").parameters["left_hand_pose"].shape == (2, 15, 3)
 
 
@@ -335,6 +335,33 @@ def test_long_shapes_are_cut_for_the_loaders_and_whole_for_ehps(tmp_path):
     done = export(written(tmp_path / "data", [person]), tmp_path / "x_train.npz", Wishes(pictures=False))
     assert done.cut == {"betas": 1, "expression": 0}
     np.testing.assert_array_equal(Loader(tmp_path / "x_train.npz").row(0)["shape"], person.betas[:10])
+
+
+def test_a_loader_that_poses_the_neutral_model_gets_the_shape_of_the_neutral_model(tmp_path):
+    """Gendered betas read as neutral ones are somebody else: in the stand-in by more than 4 cm."""
+    rng = np.random.default_rng(0)
+    found = rng.normal(0, 1, (2, 10)).astype(np.float32)
+    one, two = (replace(made(rng, set(), 16), betas_neutral=betas) for betas in found)
+    three = replace(made(rng, set()), gender="neutral")
+    done = export(written(tmp_path / "data", [one, two, three]), tmp_path / "x_train.npz", Wishes(pictures=False))
+    loader = Loader(tmp_path / "x_train.npz")
+    assert done.partly == {}
+    np.testing.assert_array_equal([loader.row(i)["shape"] for i in range(3)], [*found, three.betas])
+    np.testing.assert_array_equal(loader.parameters["betas"][0], one.betas[:10])
+    with labels_alone(True):
+        back = [p for r in converted("humandata", tmp_path, "train") if isinstance(r, Frame) for p in r.people]
+    assert [p.gender for p in back] == ["female", "female", "neutral"]
+    np.testing.assert_array_equal(back[0].betas, one.betas)
+
+
+def test_neutral_people_need_no_second_shape_and_gendered_ones_get_theirs(tree, exported, tmp_path):
+    assert "betas_neutral" not in Loader(exported[0]).parameters
+    done = export(tree[0], tmp_path / "x_val.npz", Wishes(body="smpl", pictures=False))
+    assert "betas_neutral" not in done.partly
+    loader = Loader(tmp_path / "x_val.npz")
+    genders = loader.content["meta"].item()["gender"]
+    shifted = np.abs(loader.parameters["betas_neutral"] - loader.parameters["betas"]).max(axis=1) > 0.01
+    assert (shifted == (genders != "neutral")).all()
 
 
 def test_kids_are_marked_as_a_loader_looks_for_them(tmp_path):

@@ -1,5 +1,6 @@
 """Human3.6M's known label errors, each planted on purpose: all show up as distances.
 
+The converter's own look at the owner's box is put aside; another test plants cameras of another release before it.
 The bounds are well below what was measured; ``pytest --log-cli-level=INFO`` shows the figures.
 """
 
@@ -69,4 +70,5 @@ MUTATIONS = {
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_planted_error_is_reported(name, tree, monkeypatch):
     plant, *bounds = MUTATIONS[name]
+    monkeypatch.setattr(human36m, "_is_seen_in", lambda *_: True)
     assert_reported(name, plant, tree, bounds, monkeypatch)

@@ -165,11 +165,17 @@ def _add_picture(root: Path, subject: _Subject, where: tuple[int, ...], picture:
     entry = {"id": identity, "file_name": name, "width": width, "height": height, "cam_idx": camera, **own}
     subject.data["images"].append(entry)
     T, K = _pose_of(subject, camera)
-    left, top, right, bottom = tight_box(project(transform_points(T, points[_JOINTS_17]), K)).tolist()
-    box = [left - 20, top - 20, right - left + 40, bottom - top + 40]
+    box = owner_box(project(transform_points(T, points[_JOINTS_17]), K))
     annotation = {"id": identity + 5_000_000, "image_id": identity, "category_id": 1, "iscrowd": 0, "bbox": box}
     subject.data["annotations"].append(annotation)
     return annotation
+
+
+def owner_box(pixels: np.ndarray) -> list[float]:
+    """Return the box that the owner's tool makes of projected joints: left, top and sides of 1.2 times their own."""
+    left, top, right, bottom = tight_box(pixels).tolist()
+    width, height = 1.2 * (right - left - 1), 1.2 * (bottom - top - 1)
+    return [(left + right - width) / 2, (top + bottom - height) / 2, width, height]
 
 
 def _note(

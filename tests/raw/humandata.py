@@ -197,10 +197,14 @@ def compressed_file(rng: np.random.Generator, people: list[TruePerson], paths: l
 
 
 def first_generation_file(rng: np.random.Generator, people: list[TruePerson], paths: list[str]) -> Columns:
-    """Return a file of the first generation: one set of keypoints, flat widths, boxes of four, hands absolute."""
+    """Return a file of the first generation: one set of keypoints, flat widths, boxes of four, hands absolute.
+
+    As in the released file of BEDLAM the neutral model is posed for everyone, whose own gender meta tells.
+    """
     pixels, _ = points_of(people)
     fit = {name: value.reshape(len(people), -1) for name, value in _fit(people, flat=True).items()}
     del fit["transl"]
+    fit |= {"betas_neutral": fit["betas"], "flat_hand_mean": np.ones(len(people), bool)}
     mask = np.concatenate([np.ones(144), np.zeros(46)]).astype(np.uint8)
     focals = np.array([(true.K[0, 0], true.K[1, 1]) for true in people])
     return {
@@ -213,7 +217,11 @@ def first_generation_file(rng: np.random.Generator, people: list[TruePerson], pa
         "keypoints2d_mask": mask,
         "smplx": fit,
         "meta": _meta(people)
-        | {"focal_length": focals.ravel().tolist(), "princpt": [true.K[:2, 2] for true in people], "gender": "n"},
+        | {
+            "focal_length": focals.ravel().tolist(),
+            "princpt": [true.K[:2, 2] for true in people],
+            "gender": ["mf"[row % 2] for row in range(len(people))],
+        },
         "config": "bedlam",
     }
 
