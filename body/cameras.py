@@ -5,12 +5,15 @@ pixel centres at integers, so the left edge of the picture is at -0.5.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle
+
+_FARTHEST = 10.0  # r of z = 1, 84 degrees off the axis
 
 DistortionModel = Literal["brown_conrady", "fisheye"]
 
@@ -51,6 +54,23 @@ def _fisheye(xy: Float[np.ndarray, "*n 2"], k: tuple[float, ...]) -> Float[np.nd
     return xy * np.where(r > 1e-12, bent / np.maximum(r, 1e-12), 1.0)
 
 
+@lru_cache(maxsize=1024)
+def lens_reach(distortion: Distortion) -> float:
+    """Return how far from the axis (r of z = 1) a lens's numbers hold.
+
+    Polynomials are fitted within the picture. Farther out they turn back, and would put what lies far beside a picture
+    into it: often, with the wide lenses of headsets, arms and legs. Infinite where they rise on to 84 degrees.
+    """
+    r = np.linspace(0.0, _FARTHEST, 4001)
+    bend = _brown_conrady if distortion.model == "brown_conrady" else _fisheye
+    k = distortion.coefficients
+    radial = (*k[:2], 0.0, 0.0, *k[4:]) if distortion.model == "brown_conrady" else k  # without tangential terms
+    with np.errstate(divide="ignore", invalid="ignore"):  # at a pole of a quotient of polynomials
+        bent = bend(np.stack([r, np.zeros_like(r)], axis=-1), radial)[:, 0]
+        falls = ~(np.diff(bent) > 0)
+    return float(r[np.argmax(falls)]) if falls.any() else np.inf
+
+
 def project(
     points: Float[np.ndarray, "*n 3"],
     K: Float[np.ndarray, "*m 3 3"],
@@ -58,12 +78,14 @@ def project(
 ) -> Float[np.ndarray, "*n 2"]:
     """Return pixels of camera-space points (metres); K broadcasts over leading dimensions.
 
-    Points on or behind the camera plane have no picture: their pixels are NaN.
+    Points on or behind the camera plane have no picture, and neither have those beyond the reach of the lens's numbers
+    (``lens_reach``): their pixels are NaN.
     """
     z = points[..., 2]
     depth = np.where(z > 0, z, np.nan)
     x, y = points[..., 0] / depth, points[..., 1] / depth
     if distortion is not None:
+        x = np.where(np.hypot(x, y) <= lens_reach(distortion), x, np.nan)
         bend = _brown_conrady if distortion.model == "brown_conrady" else _fisheye
         bent = bend(np.stack([x, y], axis=-1), distortion.coefficients)
         x, y = bent[..., 0], bent[..., 1]

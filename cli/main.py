@@ -127,3 +127,7 @@ def run() -> None:
     except KeyboardInterrupt:
         typer.secho("ehps: stopped; what was finished is kept, the same command continues", fg="yellow", err=True)
         raise SystemExit(130) from None
+
+
+if __name__ == "__main__":  # torchrun starts modules
+    run()

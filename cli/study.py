@@ -224,7 +224,6 @@ def study_demo(
 def _go(study: Any, folder: Path, dry_run: bool, jobs: int, dask: str | None, device: str) -> None:
     """Show what is left of a study, do it unless it is only to be shown, and print what came out."""
     from ..studies.declaration import write_study
-    from ..studies.engine import carry_out
     from ..studies.printing import printed
     from ..studies.standing import standings
 
@@ -234,6 +233,8 @@ def _go(study: Any, folder: Path, dry_run: bool, jobs: int, dask: str | None, de
     _show(standings(study, folder), len(study.protocols))
     if dry_run:
         return
+    from ..studies.engine import carry_out  # loads torch, which whoever only looks need not wait for
+
     carry_out(study, folder, jobs=jobs, scheduler=dask, device=device, tell=note, ended=_say_ended)
     typer.echo(printed(study, standings(study, folder), Form.text.value), nl=False)
     note(f"look at it: ehps dash --catalog {study.catalog} --results {study.results} --runs {folder}")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import StudyError, UnknownNameError
+from ..training.network_size import SIZES as NETWORK_SIZES
+from ..training.network_size import NetworkSize
 from ..training.recipe import Recipe
 from ..training.recipes import get_recipe, recipe_names
 from ..training.run_record import checkpoint_of
-from ..training.smplestx import SIZES as NETWORK_SIZES
-from ..training.smplestx import NetworkSize
 from .declaration import DatasetsStudy, FinetuneStudy, ScalingStudy, Study
 
 FAMILIES = ("smplestx", "smplerx")

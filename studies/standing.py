@@ -6,10 +6,8 @@ very checkpoint. Files appear by renames, so what was being written when a run w
 """
 
 import fcntl
-import hashlib
 import json
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,9 +18,8 @@ from ..benchmark.people import shard_fingerprint
 from ..benchmark.protocol import Protocol, load_protocol
 from ..benchmark.results import Result, read_result, result_path
 from ..errors import EhpsError, StudyError
-from ..shards.digest import file_digest
-from ..training.loop import people_of
-from ..training.run_record import latest_checkpoint, step_of, why_another
+from ..training.mixture import people_of
+from ..training.run_record import latest_checkpoint, step_of, weights_fingerprint, why_another
 from .declaration import Study
 from .runs import Run, runs_of
 
@@ -144,21 +141,9 @@ def why_due(path: Path, protocol: Protocol, shards: str, checkpoint: Path) -> st
         return f"was scored under version {result.protocol_version} of the protocol, which is {protocol.version} now"
     if result.shard_fingerprint != shards:
         return f"was scored on other shards of {protocol.dataset} {protocol.split} than there are now"
-    if result.training != checkpoint_fingerprint(checkpoint):
+    if result.training != weights_fingerprint(checkpoint):
         return "was scored with other weights than there are now"
     return None
-
-
-def checkpoint_fingerprint(path: Path) -> str:
-    """Return 16 hex digits that change with any number of a checkpoint.
-
-    Files of torch are archives that hold a checksum of each of their members; other files are read whole.
-    """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            facts = [(member.filename, member.CRC, member.file_size) for member in archive.infolist()]
-        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    return file_digest(path)[:16]
 
 
 def left(found: Sequence[Standing]) -> str:

@@ -14,9 +14,9 @@ from ..body.models import ENVIRONMENT
 from ..errors import EhpsError
 from ..training.loop import train
 from ..training.predictor import Predictor, load_predictor
-from ..training.run_record import latest_checkpoint, step_of
+from ..training.run_record import latest_checkpoint, step_of, weights_fingerprint
 from .runs import Run
-from .standing import checkpoint_fingerprint, held, note_failures
+from .standing import held, note_failures
 
 Tell = Callable[[str], None]
 
@@ -57,7 +57,7 @@ def attempt(task: Task, tell: Tell | None = None) -> Report:
     with _ONE_AT_A_TIME, _noted(task.run.name, problems), held(task.path), _models_of(task):
         checkpoint = task.run.checkpoint or _trained(task, tell)
         predictor = load_predictor(checkpoint, task.device)
-        weights = checkpoint_fingerprint(checkpoint)
+        weights = weights_fingerprint(checkpoint)
         for name in task.protocols:
             with _noted(f"{task.run.name} on {name}", problems):
                 _score(task, predictor, name, weights)

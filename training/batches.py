@@ -13,8 +13,6 @@ from torch.utils.data import get_worker_info
 from .losses import Targets, Validity
 from .samples import TARGETS, VALIDITY, Named, Replaced, Rows, Sample
 
-_UNUSED = 3  # references to an array that only the list, a loop over it and the question itself know
-
 
 class Batch(NamedTuple):
     """Samples side by side: one rank's part of a global batch.
@@ -72,12 +70,21 @@ class CropMemory:
             return torch.empty((count, *shape), dtype=torch.uint8, pin_memory=True)
         if get_worker_info() is not None:  # other memory would be copied on its way out of a worker process
             return _shared(count * 3 * size[0] * size[1]).view(count, *shape)
-        for array in self._arrays:
-            if sys.getrefcount(array) == _UNUSED and len(array) >= count and array.shape[1:] == shape:
+        for array, references in zip(self._arrays, _references(self._arrays), strict=True):
+            if references == _UNUSED and len(array) >= count and array.shape[1:] == shape:
                 return torch.from_numpy(array[:count])
         fresh = np.empty((count, *shape), np.uint8)
         self._arrays = [*self._arrays, fresh][-self.most :]
         return torch.from_numpy(fresh)
+
+
+def _references(arrays: Sequence[np.ndarray]) -> list[int]:
+    """Return how many references to each array there are, those of the question itself included."""
+    return [sys.getrefcount(array) for array in arrays]
+
+
+# Of an array that only a list knows: interpreters count the question differently, and 3.14 less than those before.
+_UNUSED = _references([np.empty(0)])[0]
 
 
 def _shared(size: int) -> UInt8[Tensor, " bytes"]:

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .compat import Quirks, quirks_from_dict, quirks_to_dict
-from .networks import NETWORKS, RELEASED, ModelName, Network, model_name, model_of_keys
-from .smplestx import HEAD_DIM, SIZES, NetworkSize
+from .network_size import SIZES, ModelName, NetworkSize
+from .networks import NETWORKS, RELEASED, Network, model_name, model_of_keys
+from .smplestx import HEAD_DIM
 from .vit import ViT
 
 WRAPPERS = ("module.", "_orig_mod.")  # of distributed training and of torch.compile, outermost first
@@ -158,8 +159,18 @@ def save_checkpoint(path: Path | str, state: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _keep_names(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the names in a folder outlive a power cut, before an older file is deleted for a new one's sake."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path, map_location: str | torch.device) -> dict[str, Any]:

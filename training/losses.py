@@ -8,7 +8,6 @@ Rotations are compared as matrices (nine numbers), joints in metres, projections
 public repository wqyin/SMPLest-X (losses, weights of its release configuration), re-implemented.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -18,42 +17,16 @@ from torch import Tensor
 from ..body.joints import POSE_JOINTS, SMPLX_PARENTS, SUPERVISION_PARTS, SUPERVISION_PELVIS
 from ..body.rotations import axis_angle_to_matrix
 from .compat import PAPER, Quirks
+from .loss_weights import LossWeights
 from .outputs import Outputs
 
 Mask = Float[Tensor, "batch *rest"] | Bool[Tensor, "batch *rest"]
 
 HANDS = slice(SUPERVISION_PARTS["left_hand"].start, SUPERVISION_PARTS["right_hand"].stop)
 WRISTS = (POSE_JOINTS.index("left_wrist"), POSE_JOINTS.index("right_wrist"))
-# A hand counts as labelled when its thumb's base is: hand-only sources label no wrist.
+# The wrist stands for the arm up to the root, and the thumb's base for the hand, as hand-only sources label no wrist;
+# ``targets.labels_of`` sees to it that neither counts without the orientation that is compared.
 THUMBS = (POSE_JOINTS.index("left_thumb_1"), POSE_JOINTS.index("right_thumb_1"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    """The factor of each loss; those of the released SMPLest-X."""
-
-    orient: float = 1.0
-    """Global orientation, on its own: it is part of ``pose`` as well."""
-    pose: float = 10.0
-    """All 53 local rotations."""
-    betas: float = 1.0
-    expression: float = 1.0
-    joints_root: float = 100.0
-    """3D joints relative to the pelvis."""
-    joints_part: float = 100.0
-    """3D joints with hands relative to the wrist and the face relative to the neck."""
-    joints_grid: float = 1.0
-    """Projected joints."""
-    hand_orient: float = 1.0
-    """Camera-space orientation of the hands: from their own head, and through the arm (``hand_orient_chain``)."""
-    hand_orient_chain: bool = True
-    """Whether the orientation through the arm's chain of rotations is supervised too."""
-    hand_joints: float = 0.0
-    """The hands' 3D joints once more, relative to pelvis and to wrist; off in the release, and left out at 0."""
-    joints_volume: float = 2.0
-    """SMPLer-X only: joints of the heatmap volumes. Its code has the term twice, at 1, for its sources."""
-    boxes: float = 1.0
-    """SMPLer-X only: centre and size of the boxes of hands and face."""
 
 
 class Targets(NamedTuple):
@@ -151,7 +124,7 @@ def _joint_losses(
     """Return the losses on joints in 3D and in the picture."""
     seen = validity.joints
     seen_3d = seen * validity.joints_3d
-    seen_from_root = seen_3d * seen[:, SUPERVISION_PELVIS, None]
+    seen_from_root = seen_3d * seen_3d[:, SUPERVISION_PELVIS, None]
     seen_in_part = seen if quirks.part_joints_without_3d else seen_3d
     root = distance(outputs.joints_root, targets.joints_root) * seen_from_root[..., None]
     part = distance(outputs.joints_part, targets.joints_part) * seen_in_part[..., None]

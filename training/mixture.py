@@ -16,9 +16,11 @@ import numpy as np
 from jaxtyping import Int
 
 from ..errors import RecipeError
+from .compat import quirks_named
 from .dealing import rank_positions
 from .mixture_spec import Leaf, Locality, Member, Mixture, Schedule, leaves, load_mixture, mixture_names
 from .order import BLOCK, Lanes, Order, ReleasedBalance, endless_order, finite_order
+from .recipe import Recipe
 from .selection import Selection, count_different, select_all, source_ranges, sources_of
 from .shares import borders_of, require_shares, schedules_of, shares_over
 
@@ -34,6 +36,7 @@ __all__ = [
     "load_mixture",
     "mix",
     "mixture_names",
+    "people_of",
 ]
 
 
@@ -121,6 +124,17 @@ def _drawn_block(people: MixedPeople, number: int) -> Drawn:
         row[mine] = selection.rows(picks.person[mine], picks.turn[mine])
         person_id[mine] = selection.person_ids(row[mine])
     return Drawn(picks.source, person_id, row, picks.turn)
+
+
+def people_of(recipe: Recipe, shards: Path) -> MixedPeople:
+    """Return whom a recipe trains on, in training order; RecipeError where a member of its mixture is missing."""
+    return mix(
+        load_mixture(recipe.mixture),
+        shards,
+        total=recipe.steps * recipe.batch_size,
+        released_balance=quirks_named(recipe.compat).first_quota_sampling,
+        allow_missing=recipe.allow_missing,
+    )
 
 
 def mix(

@@ -35,7 +35,7 @@ class MemberPlan:
     turns: int  # people of it in all epochs that are planned
     reached: float  # share of its people who come at least once in them
     bytes_per_epoch: int | None  # of pictures and labels, as stored; None: nobody was looked at
-    num_labelled: dict[str, int]  # people whose body, left_hand, right_hand, face, shape, keypoints_2d is labelled
+    num_labelled: dict[str, int]  # people whose body, left_hand, ..., keypoints_2d is labelled, and both hands: hands
     licences: tuple[str, ...]
     is_commercial: bool | None  # None: a source has no card
     note: str
@@ -162,12 +162,14 @@ def _member_plan(
 
 
 def _labelled(selections: Sequence[Selection], out: Path) -> list[dict[str, int]]:
-    """Return how many people of each selection have each part labelled."""
+    """Return how many people of each selection have each part labelled, and both hands at once."""
     columns = ", ".join(f"count(label_{part}) AS {part}" for part in PARTS)
+    columns += ", count(*) FILTER (label_left_hand IS NOT NULL AND label_right_hand IS NOT NULL) AS hands"
     whole = f"SELECT dataset, split, {columns} FROM people WHERE bbox_x0 IS NOT NULL GROUP BY dataset, split"
     rows = query(out, whole).itertuples(index=False, name=None)
-    by_source = {(dataset, split): dict(zip(PARTS, map(int, counts), strict=True)) for dataset, split, *counts in rows}
-    nobody, found = dict.fromkeys(PARTS, 0), []
+    names = (*PARTS, "hands")
+    by_source = {(dataset, split): dict(zip(names, map(int, counts), strict=True)) for dataset, split, *counts in rows}
+    nobody, found = dict.fromkeys(names, 0), []
     for selection in selections:
         member = selection.member
         if not len(selection):
@@ -178,7 +180,7 @@ def _labelled(selections: Sequence[Selection], out: Path) -> list[dict[str, int]
             chosen, parameters = _chosen_sql(selection)
             sql = f"SELECT {columns} FROM (SELECT * {chosen}) WHERE bbox_x0 IS NOT NULL"
             (counts,) = query(out, sql, parameters).itertuples(index=False, name=None)
-            found.append(dict(zip(PARTS, map(int, counts), strict=True)))
+            found.append(dict(zip(names, map(int, counts), strict=True)))
     return found
 
 

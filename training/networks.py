@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal
 
 from .compat import PAPER, SMPLERX_RELEASED, SMPLESTX_RELEASED, Quirks
+from .network_size import ModelName, NetworkSize
 from .outputs import Prediction
 from .smplerx import SmplerX, SmplerXPrediction
-from .smplestx import NetworkSize, SmplestX
+from .smplestx import SmplestX
 
-ModelName = Literal["smplest-x", "smpler-x"]
 Network = SmplestX | SmplerX
 NETWORKS: Mapping[ModelName, type[SmplestX] | type[SmplerX]] = MappingProxyType(
     {"smplest-x": SmplestX, "smpler-x": SmplerX}

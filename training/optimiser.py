@@ -1,12 +1,13 @@
 """What learns, and how fast: which parameters a run trains, and the learning rate of each."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-Trained = Literal["all", "encoder", "neck_and_heads", "heads"]
+from .recipe import Trained
+
 # Modules between the encoder and the heads, of SMPLer-X and of SMPLest-X.
 _NECK = ("box_net.", "hand_roi_net.", "decoder.transformer.")
 

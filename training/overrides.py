@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from ..errors import RecipeError, UnknownNameError
+from .network_size import SIZES, NetworkSize
 from .recipe import Recipe
-from .smplestx import SIZES, NetworkSize
 
 
 def overridden(recipe: Recipe, overrides: Iterable[str]) -> Recipe:

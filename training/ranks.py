@@ -1,5 +1,6 @@
 """Processes that train together: one under plain Python, one a GPU under ``torchrun``."""
 
+import hashlib
 import os
 import platform
 import warnings
@@ -13,6 +14,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from ..errors import RecipeError
+
 
 class Ranks(NamedTuple):
     """Where this process stands among those that train together."""
@@ -20,6 +23,11 @@ class Ranks(NamedTuple):
     rank: int
     world_size: int
     device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this rank is the one that writes and reports."""
+        return self.rank == 0
 
     @property
     def is_cuda(self) -> bool:
@@ -47,10 +55,10 @@ def join_ranks(device: str, cpu_threads: int | None = None) -> Ranks:
         torch.set_num_threads(cpu_threads)
     if "RANK" not in os.environ:
         return Ranks(0, 1, torch.device(kind))
-    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
     place = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
-        torch.cuda.set_device(place)
+        torch.cuda.set_device(place)  # first: else all ranks of a machine meet on its first GPU
+    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), place)
 
 
@@ -58,6 +66,20 @@ def leave_ranks(ranks: Ranks) -> None:
     """Part from the other ranks."""
     if ranks.world_size > 1:
         torch.distributed.destroy_process_group()
+
+
+def require_agreement(ranks: Ranks, what: str) -> None:
+    """Raise RecipeError on every rank unless all of them say the same."""
+    if ranks.world_size == 1:
+        return
+    number = int.from_bytes(hashlib.sha256(what.encode()).digest()[:6])
+    extremes = torch.tensor([number, -number], device=ranks.device)
+    torch.distributed.all_reduce(extremes, op=torch.distributed.ReduceOp.MAX)
+    if int(extremes[0]) != -int(extremes[1]):
+        raise RecipeError(
+            f"ranks do not see the same files: rank {ranks.rank} would train {what}; "
+            "give all machines the same data and the same folder of the run"
+        )
 
 
 def wrapped(network: nn.Module, ranks: Ranks, *, compiles: bool, parallel: Literal["ddp", "fsdp"]) -> nn.Module:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from ..errors import RecipeError, UnknownNameError
 from .augment import AugmentationRange
 from .compat import COMPAT
-from .losses import LossWeights
-from .networks import ModelName
-from .optimiser import Trained
-from .smplestx import SIZES, NetworkSize
+from .loss_weights import LossWeights
+from .network_size import SIZES, ModelName, NetworkSize
+
+Trained = Literal["all", "encoder", "neck_and_heads", "heads"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,9 @@ from typing import NamedTuple
 from ..errors import UnknownNameError
 from .augment import AugmentationRange
 from .mixture_spec import PAPER_MIXTURES, load_mixture
-from .networks import ModelName
+from .network_size import SIZES, ModelName, NetworkSize
 from .overrides import overridden
 from .recipe import Recipe
-from .smplestx import SIZES, NetworkSize
 
 SPECIALISTS = ("agora", "pw3d", "ubody", "egobody", "arctic", "dna_rendering")
 

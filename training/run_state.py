@@ -81,13 +81,14 @@ class RunState:
             "ema": self.mean.state_dict(),
         }
 
-    def restore(self, path: Path) -> int:
-        """Load a checkpoint; return the number of steps done."""
+    def restore(self, path: Path) -> None:
+        """Load a checkpoint; how the optimiser computes stays as it is on this device."""
         state = load_checkpoint(path)
+        for stored, own in zip(state["optimizer"]["param_groups"], self.optimiser.param_groups, strict=True):
+            stored["fused"] = own["fused"]
         set_model_state_dict(self.network, state["network"], options=_WHOLE)
         set_optimizer_state_dict(self.network, self.optimiser, state["optimizer"], options=_WHOLE)
         self.mean.load_state_dict(state["ema"])
-        return state["step"]
 
 
 class CheckpointWriter:

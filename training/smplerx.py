@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from .compat import GRID_DEPTH, GRID_WIDTH, INPUT_WIDTH, PAPER, Quirks
 from .crop_network import CropNetwork
 from .feature_sampling import box_features, expected_cell, sampled, softmax_volume
+from .network_size import NetworkSize
 from .outputs import Prediction
 from .precision import exact, full_precision
-from .smplestx import NetworkSize
 from .synced_norm import SyncedBatchNorm2d
 from .vit import ViT
 

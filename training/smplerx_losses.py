@@ -15,7 +15,8 @@ from torch import Tensor
 from ..body.joints import SUPERVISION_PARTS, SUPERVISION_PELVIS
 from ..body.rotations import axis_angle_to_matrix
 from .compat import PAPER, Quirks
-from .losses import LossWeights, Targets, Validity, distance, shape_losses
+from .loss_weights import LossWeights
+from .losses import Targets, Validity, distance, shape_losses
 from .outputs import Outputs
 from .part_boxes import PARTS
 from .smplerx import HAND_CELLS, PIXELS_PER_CELL, PartPrediction
@@ -44,7 +45,7 @@ def compute_smplerx_losses(
     losses |= _joint_losses(outputs, targets, validity, quirks, weights)
     projected = projected_like_labels(outputs.joints_grid, seen, said.boxes)
     losses["joints_grid"] = weights.joints_grid * distance(projected, seen.cells) * seen.seen[..., None]
-    volume = volume_loss(said, seen, targets.depth, validity.joints_3d[:, :NUM_VOLUME_JOINTS])
+    volume = volume_loss(said, seen, targets.depth, _from_root(validity, quirks)[:, :NUM_VOLUME_JOINTS])
     losses["joints_volume"] = weights.joints_volume * volume
     valid = validity.boxes[..., None]
     boxes = distance(said.box_centres, targets.box_centres) + distance(said.box_sizes, targets.box_sizes)
@@ -76,10 +77,15 @@ def _joint_losses(
     in_3d = validity.joints_3d
     has_none = 1 - in_3d.amax(dim=1, keepdim=True)
     in_part = in_3d + has_none * validity.joints if quirks.part_joints_without_3d else in_3d
-    from_root = in_3d if quirks.root_without_pelvis else in_3d * in_3d[:, SUPERVISION_PELVIS, None]
-    root = distance(outputs.joints_root, targets.joints_root) * from_root[..., None]
+    root = distance(outputs.joints_root, targets.joints_root) * _from_root(validity, quirks)[..., None]
     part = distance(outputs.joints_part, targets.joints_part) * in_part[..., None]
     return {"joints_root": weights.joints_root * root, "joints_part": weights.joints_part * part}
+
+
+def _from_root(validity: Validity, quirks: Quirks) -> Float[Tensor, "batch 137"]:
+    """Return of which joints the place relative to the pelvis is labelled."""
+    in_3d = validity.joints_3d
+    return in_3d if quirks.root_without_pelvis else in_3d * in_3d[:, SUPERVISION_PELVIS, None]
 
 
 def in_hand_boxes(

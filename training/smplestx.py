@@ -19,32 +19,12 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from .compat import PAPER, Quirks
 from .crop_network import CropNetwork
+from .network_size import NetworkSize
 from .outputs import Prediction
 from .precision import exact, full_precision
 from .vit import ViT
 
 HEAD_DIM = 64  # of the decoder, whatever the width
-
-
-class NetworkSize(NamedTuple):
-    """The numbers that tell one SMPLest-X from another; the decoder of every published size is the same."""
-
-    embed_dim: int
-    depth: int
-    num_heads: int
-    drop_path_rate: float
-    dim_out: int = 512
-    decoder_depth: int = 6
-    decoder_heads: int = 8
-
-
-# H is the released SMPLest-X; S, B and L are the encoders of SMPLer-X, that is, ViTPose's.
-SIZES: dict[str, NetworkSize] = {
-    "s": NetworkSize(384, 12, 12, 0.1),
-    "b": NetworkSize(768, 12, 12, 0.3),
-    "l": NetworkSize(1024, 24, 16, 0.5),
-    "h": NetworkSize(1280, 32, 16, 0.55),
-}
 
 
 class Head(NamedTuple):

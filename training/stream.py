@@ -9,6 +9,7 @@ ranks, so a run continues with any number of ranks, workers and prefetched batch
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -81,14 +82,14 @@ class Stream:
         """Who stands where."""
         return self.reader.people
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch]:
         """Yield batches for ever, or until a finite order is through."""
-        planned = self.planned()
-        batches = self._threaded(planned) if self.workers else (self._begun(one, _at_once).whole() for one in planned)
-        for batch in batches:
-            self.position = batch.end
-            self.replaced.update(one.member for one in batch.replaced)
-            yield batch
+        # Closed here, since whoever keeps an error keeps all that was at work when it happened, threads included.
+        with closing(self.planned()) as planned, closing(self._batches(planned)) as batches:
+            for batch in batches:
+                self.position = batch.end
+                self.replaced.update(one.member for one in batch.replaced)
+                yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """Return where to continue, and in which order."""
@@ -151,7 +152,13 @@ class Stream:
             yield position
             position += count * self.batch_size
 
-    def _threaded(self, planned: Generator[Planned]) -> Iterator[Batch]:
+    def _batches(self, planned: Generator[Planned]) -> Generator[Batch]:
+        """Return the batches that are planned, read by threads or here."""
+        if self.workers:
+            return self._threaded(planned)
+        return (self._begun(one, _at_once).whole() for one in planned)
+
+    def _threaded(self, planned: Generator[Planned]) -> Generator[Batch]:
         """Yield batches that threads have read ahead of time, in order."""
         pending = deque[_Begun]()
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="stream")

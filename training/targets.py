@@ -7,10 +7,9 @@ networks have them) with a validity for every joint of every person: what a sour
 
 Where labels come from, joint by joint: 3D joints are the record's ``joints_3d``, else the source's 3D keypoints of the
 same (or an accepted neighbouring) name; 2D joints are the 3D ones projected when camera and place are known, else the
-source's 2D keypoints. A person with any 3D joint is supervised on those only, in 3D and in 2D; a person without any,
-on its 2D joints. Shape is supervised only by neutral SMPL-X betas: the networks know no other shape space. Betas beyond
-the tenth are left out (components are ordered by how much they explain); betas beyond 3 standard deviations, mostly
-failed fits, are not supervised, as in the released code. The facts are those of SMPLest-X's data loader.
+source's 2D keypoints. Shape is supervised only by neutral SMPL-X betas: the networks know no other shape space. Betas
+beyond the tenth are left out (components are ordered by how much they explain); betas beyond 3 standard deviations,
+mostly failed fits, are not supervised, as in the released code. The facts are those of SMPLest-X's data loader.
 """
 
 from collections.abc import Sequence
@@ -56,6 +55,7 @@ PART_ORIGINS = {
     "right_hand": SUPERVISION_RIGHT_WRIST,
     "face": SUPERVISION_NECK,
 }
+WRISTS = [POSE_JOINTS.index(f"{side}_wrist") for side in ("left", "right")]
 THUMBS = [POSE_JOINTS.index(f"{side}_thumb_1") for side in ("left", "right")]
 # Which rotations each field of a record holds.
 POSE_SLICES = {
@@ -131,8 +131,11 @@ def labels_of(
     has_expression = columns.has("expression", len(people))
     hand_orients, has_orients = _hand_orients(columns, pose, has_pose)
     part_boxes, has_part_boxes = given_boxes(columns, len(people))
-    # The losses take the thumb's base as the sign of a labelled hand; without an orientation it may not be.
+    # The losses take the thumb's base as the sign of a labelled hand, and the wrist as that of an arm labelled from the
+    # root on; without the orientation that is compared then, they may not be.
+    has_arms = _has_arms(has_pose)
     has_pose[:, THUMBS] &= has_orients
+    has_pose[:, WRISTS] &= has_arms
     if quirks.zeros_are_absent:
         has_pose, has_betas = _not_zero(pose, has_pose), has_betas & betas.any(axis=1)
     if quirks.jaw_needs_expression:
@@ -300,11 +303,16 @@ def _hand_orients(
     rotations = axis_angle_to_matrix(pose[:, POSE_PARTS["body"]])
     chains = [reduce(np.matmul, np.moveaxis(rotations[:, chain], 1, 0)) for chain in WRIST_CHAINS]
     orients = matrix_to_axis_angle(np.stack(chains, axis=1))
-    known = np.stack([has_pose[:, chain].all(axis=1) for chain in WRIST_CHAINS], axis=1)
+    known = _has_arms(has_pose)
     for side, name in enumerate(("left_hand_orient", "right_hand_orient")):
         for mine, given in columns.given(name):
             orients[mine, side], known[mine, side] = given, True
     return np.where(known[..., None], orients, 0.0), known
+
+
+def _has_arms(has_pose: Bool[np.ndarray, "people 53"]) -> Bool[np.ndarray, "people 2"]:
+    """Return whether every rotation from the root to the left and to the right wrist is labelled."""
+    return np.stack([has_pose[:, chain].all(axis=1) for chain in WRIST_CHAINS], axis=1)
 
 
 def augmented(

@@ -11,8 +11,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from .crop_network import INPUT_SIZE
-from .networks import ModelName, new_network_of
-from .smplestx import NetworkSize
+from .network_size import ModelName, NetworkSize
+from .networks import new_network_of
 
 PEAK_TFLOPS = {"B200": 2250, "H200": 989, "H100": 989, "A100": 312, "L40S": 362, "V100": 125, "4090": 165, "3090": 71}
 

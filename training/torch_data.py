@@ -75,22 +75,28 @@ class PeopleStream(IterableDataset[Batch]):
         """The arguments are those of ``stream.Stream``; ``threads`` decode, and runs are read, in each process."""
         ours = {"batch_size": batch_size, "rank": rank, "world_size": world_size, "keeps_tail": keeps_tail}
         self._make = partial(Stream, people, load, settings, workers=threads, read_ahead=read_ahead, **ours)
-        self._position = torch.tensor([position]).share_memory_()
+        self._position = position
+        self._first = torch.tensor([position]).share_memory_()  # where workers begin, persistent ones too
 
     @property
     def position(self) -> int:
         """Where the next iteration begins."""
-        return int(self._position[0])
+        return self._position
 
     @position.setter
     def position(self, value: int) -> None:
-        self._position[0] = value
+        self._position = value
+        self._first[0] = value
+
+    def passed(self, position: int) -> None:
+        """Take note of how far batches were handed out; a worker that starts late begins where the others did."""
+        self._position = position
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches for ever, or until a finite order is through."""
         info = get_worker_info()
         number, count = (info.id, info.num_workers) if info else (0, 1)
-        return iter(self._make(position=self.position, every=(number, count)))
+        return iter(self._make(position=int(self._first[0]), every=(number, count)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return where to continue, and in which order."""
@@ -116,8 +122,9 @@ class PeopleLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches from where the stream stands."""
+        self.stream.position = self.stream.position  # workers begin where the last iteration stopped
         for batch in self._loader:
-            self.stream.position = batch.end
+            self.stream.passed(batch.end)
             yield batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -84,3 +84,30 @@ def test_quarter_turns_agree_with_the_turned_picture(turns):
     pixel = cameras.project(point @ cameras.quarter_turn_matrix(turns).T, turned_K)[0]
     found = np.argwhere(turned == 255)[0][::-1]
     np.testing.assert_allclose(pixel, found, atol=0.51)
+
+
+FOLDS = Distortion("brown_conrady", (-0.25, 0.07, 0.001, 0.0, -0.005))  # rises to r = 2.775 and falls from there
+
+
+@pytest.mark.parametrize(
+    ("lens", "reach"),
+    [
+        (FOLDS, 2.775),
+        (Distortion("brown_conrady", (-0.3, 0.0, 0.0, 0.0)), (1 / 0.9) ** 0.5),  # where 1 - 3 * 0.3 r^2 is zero
+        (Distortion("fisheye", (-0.2, 0.0, 0.0, 0.0)), np.tan((1 / 0.6) ** 0.5)),  # where 1 - 3 * 0.2 t^2 is zero
+        (Distortion("brown_conrady", (0.0, 0.0, 0.0, 0.0, 0.0, -0.25, 0.0, 0.0)), 2.0),  # a pole
+        (Distortion("brown_conrady", (0.1, 0.02, 0.001, 0.0)), np.inf),
+        (Distortion("fisheye", (0.05, -0.01, 0.0, 0.0)), np.inf),
+    ],
+)
+def test_a_lens_reaches_as_far_as_its_curve_rises(lens, reach):
+    assert cameras.lens_reach(lens) == pytest.approx(reach, abs=0.003)
+
+
+def test_what_lies_beyond_the_reach_of_a_lens_has_no_picture():
+    """Its numbers would put an arm far beside the picture into it."""
+    arm = np.array([[0.2, 0.1, 1.0], [2.7, 0.0, 1.0], [-1.6, -2.4, 1.0]])
+    pixels = cameras.project(arm, K, FOLDS)
+    assert np.isfinite(pixels[:2]).all()
+    assert np.isnan(pixels[2]).all()
+    assert cameras.project(arm[1:2], K, FOLDS)[0, 0] > 1000

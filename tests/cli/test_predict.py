@@ -18,8 +18,9 @@ from ehps.tests.raw import _people as people
 from ehps.tests.raw._videos import number_of, numbered, write_video
 from ehps.tests.training._yolox import Session
 from ehps.training.checkpoint import network_entries, save_checkpoint
+from ehps.training.network_size import NetworkSize
 from ehps.training.prediction_output import read_people
-from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.smplestx import SmplestX
 
 SIZE = (96, 128)
 

@@ -120,7 +120,7 @@ def test_doctor_names_the_body_models():
 )
 def test_an_error_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path):
     result = subprocess.run(
-        [sys.executable, "-c", "from ehps.cli.main import run; run()", *arguments],
+        [sys.executable, "-m", "ehps.cli.main", *arguments],
         capture_output=True,
         text=True,
         cwd=tmp_path,

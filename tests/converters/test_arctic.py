@@ -122,7 +122,8 @@ def test_the_camera_on_the_head_bends_and_moves(tmp_path, built):
         hands = frame.people[0].joints_3d[25:55].astype(float)
         seen = hands[hands[:, 2] > 0.1]
         assert len(seen) > 10, "the head's camera sees hands"
-        assert np.abs(project(seen, frame.camera.K, lens) - project(seen, frame.camera.K)).max() > 1
+        bent = project(seen, frame.camera.K, lens)  # NaN beside the lens, where hands may be
+        assert np.nanmax(np.abs(bent - project(seen, frame.camera.K))) > 1
 
 
 def test_who_wears_the_camera_is_no_reject(tmp_path, built):

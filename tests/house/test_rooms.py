@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = {"errors", "cards"}  # modules of the root: every room may use them
+BASE = {"errors", "cards", "yaml_text"}  # modules of the root: every room may use them
 ALLOWED = {
     "body": set(),
     "shards": {"body"},
@@ -88,6 +88,20 @@ def test_these_rooms_start_without_torch(room):
         and path.name not in ("app.py", "__main__.py")
     ]
     assert "torch" not in loaded_after("\n".join(f"import {module}" for module in modules))
+
+
+WITHOUT_TORCH = (
+    "ehps.training.recipes",  # what a run is,
+    "ehps.training.mixture",  # whom it trains on
+    "ehps.training.run_record",  # and how far it is;
+    "ehps.studies.declaration",  # the same of a study
+    "ehps.studies.standing",
+    "ehps.studies.printing",
+)
+
+
+def test_recipes_runs_and_studies_are_read_without_torch():
+    assert "torch" not in loaded_after("\n".join(f"import {module}" for module in WITHOUT_TORCH))
 
 
 def test_datasets_holds_no_python():

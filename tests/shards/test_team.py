@@ -21,6 +21,7 @@ def test_processes_do_their_linear_algebra_in_one_thread_unless_told_otherwise(m
 
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence():
+    pytest.importorskip("distributed")  # its defaults go with the settings below if it is first loaded under them
     dask = pytest.importorskip("dask")
     quickly = dask.config.set({"distributed.comm.timeouts.connect": "0.2s"})
     sentence = r"no Dask scheduler answers at tcp://127\.0\.0\.1:9; start one"

@@ -6,12 +6,14 @@ picture; and the straight implementation of a step, which is float32 and eager, 
 With ``EHPS_SPEED_DEVICE=cuda EHPS_SPEED_SIZES=sblh`` it makes the table of a GPU (docs/training.md): batches are as
 large as fit, arithmetic is bf16 and the network compiled. ``EHPS_SPEED_SIZES`` are letters, "s" unless given;
 ``EHPS_SPEED_BATCH`` is a number of people for all sizes; ``EHPS_SPEED_DEPTH`` cuts the encoders to so many blocks, to
-try the file out.
+try the file out. Rows are printed as they come. ``EHPS_SPEED_PROFILE=1`` adds where the time of a step goes,
+``EHPS_SPEED_ALONE=1`` leaves the straight implementation out, ``EHPS_SPEED_RECOMPUTE=1`` recomputes blocks.
 """
 
 import gc
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,13 +24,17 @@ from ehps.body.posing import PosingModel
 from ehps.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from ehps.training import smplestx, vit
 from ehps.training.augment import AugmentationRange, draw_all
-from ehps.training.batches import empty_batch, float_images
+from ehps.training.batches import CropMemory, empty_batch, float_images
 from ehps.training.effects import apply_effects, colour_maps
+from ehps.training.loop import Learner
 from ehps.training.losses import compute_losses, mean_losses
+from ehps.training.network_size import SIZES
 from ehps.training.networks import body_of, new_network_of
 from ehps.training.outputs import body_outputs
+from ehps.training.progress import Window
+from ehps.training.ranks import Ranks
+from ehps.training.recipes import get_recipe
 from ehps.training.smplerx_losses import compute_smplerx_losses
-from ehps.training.smplestx import SIZES
 from ehps.training.smplx_layer import JointLayer
 from ehps.training.throughput import forward_flops
 
@@ -56,16 +62,27 @@ COLUMNS = {
 PARTS = {"global_orient": (), "body_pose": (21,), "left_hand_pose": (15,), "right_hand_pose": (15,), "jaw_pose": ()}
 
 
-def timed(work, rounds=20 if ON_GPU else 2):
-    """The median seconds of a function, the first call, which may compile, left out."""
-    seconds = []
-    for _ in range(rounds + 1):
+def timed(work, rounds=20 if ON_GPU else 2, seconds=5.0):
+    """The median seconds of a function over so many rounds, or as many as fit into a time, but three.
+
+    The first calls are left out: they compile, choose kernels and take memory.
+    """
+    for _ in range(3 if ON_GPU else 1):
+        work()
+    found = []
+    while len(found) < rounds and (len(found) < 3 or sum(found) < seconds):
+        finished()
         began = time.perf_counter()
         work()
-        if ON_GPU:
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - began)
-    return float(np.median(seconds[1:]))
+        finished()
+        found.append(time.perf_counter() - began)
+    return float(np.median(found))
+
+
+def finished():
+    """Wait until the GPU has done what was asked of it."""
+    if ON_GPU:
+        torch.cuda.synchronize()
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +121,10 @@ def test_joints_beside_smplx(benchmark, joint_layer):
     benchmark.pedantic(ours, rounds=3)
 
 
-def filled_batch(count):
-    """A batch of noise in which everything is labelled."""
-    batch = empty_batch(count, (192, 256))
+def host_batch(count):
+    """A batch of noise in which everything is labelled, as a stream hands it over."""
+    keys, positions = tuple(map(str, range(count))), tuple(range(count))
+    batch = empty_batch(count, (192, 256), CropMemory(1, pinned=ON_GPU))._replace(keys=keys, positions=positions)
     generator = torch.Generator().manual_seed(1)
     batch.crops.copy_(torch.randint(0, 255, batch.crops.shape, generator=generator).to(torch.uint8))
     batch.colour.copy_(torch.eye(3, 4).expand_as(batch.colour))
@@ -114,7 +132,12 @@ def filled_batch(count):
         tensor.copy_(0.1 * torch.randn(tensor.shape, generator=generator))
     for tensor in batch.validity:
         tensor.fill_(1.0)
-    return batch.to(DEVICE)
+    return batch
+
+
+def filled_batch(count):
+    """The same batch where it is computed with."""
+    return host_batch(count).to(DEVICE)
 
 
 def loss_of(said, body, batch):
@@ -152,27 +175,30 @@ def test_losses_beside_the_body(benchmark, joint_layer):
 @pytest.fixture(scope="module")
 def matrix_rate():
     """Floating-point operations a second of large matrices, bf16 on a GPU, float32 elsewhere."""
-    count, dtype = (8192, torch.bfloat16) if ON_GPU else (1024, torch.float32)
+    count, dtype, products = (8192, torch.bfloat16, 10) if ON_GPU else (1024, torch.float32, 1)
     a, b = (torch.randn(count, count, device=DEVICE, dtype=dtype) for _ in range(2))
-    return 2 * count**3 / timed(lambda: a @ b)
+    return products * 2 * count**3 / timed(lambda: [a @ b for _ in range(products)])
 
 
 @pytest.fixture(scope="module")
-def table(request, matrix_rate):
-    """Rows of the note's table, printed when all are measured."""
-    rows = {}
-    yield rows
-    name = torch.cuda.get_device_name(DEVICE) if ON_GPU else "processor"
-    lines = [
-        f"{name}: {matrix_rate / 1e12:.3g} TFLOP/s of matrices",
-        "",
-        f"| network | {' | '.join(COLUMNS.values())} |",
-    ]
-    lines.append("|---" * (1 + len(COLUMNS)) + "|")
-    lines += [f"| {of} | {' | '.join(shown(row.get(column)) for column in COLUMNS)} |" for of, row in rows.items()]
+def say(request):
+    """Prints at once, so that what is measured is known however the rest ends."""
     plugins = request.config.pluginmanager
-    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
-        plugins.getplugin("terminalreporter").write_line("\n".join(["", "", *lines]))
+
+    def line(text):
+        with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+            plugins.getplugin("terminalreporter").write_line(text)
+
+    return line
+
+
+@pytest.fixture(scope="module")
+def table(say, matrix_rate):
+    """Takes the rows of the note's table, and prints each."""
+    name = torch.cuda.get_device_name(DEVICE) if ON_GPU else "processor"
+    say(f"\n\n{name}: {matrix_rate / 1e12:.3g} TFLOP/s of matrices, torch {torch.__version__}\n")
+    say(f"| network | {' | '.join(COLUMNS.values())} |\n" + "|---" * (1 + len(COLUMNS)) + "|")
+    return lambda of, row: say(f"| {of} | {' | '.join(shown(row.get(column)) for column in COLUMNS)} |")
 
 
 def shown(value):
@@ -204,19 +230,28 @@ class WholeMesh(torch.nn.Module):
         return posed.joints, posed.vertices
 
 
-def training_step(network, body, batch, optimiser, run):
-    """A step of training as a function; ``run`` is the network, compiled or not."""
-    is_half = run is not network and ON_GPU
+def straight_step(network, body, batch, optimiser):
+    """A step of a straight implementation: float32, eager, one loss after another."""
 
     def step():
-        images = float_images(batch.crops, batch.colour)
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=is_half):
-            said = run(images)
-        loss_of(said, body, batch).backward()
+        loss_of(network(float_images(batch.crops, batch.colour)), body, batch).backward()
         optimiser.step()
         optimiser.zero_grad()
 
     return step
+
+
+def recipe_of(model, letter, count):
+    """The published training of a network; on a GPU in half precision and compiled."""
+    recipe = get_recipe(f"{model.replace('-', '')}_{letter}5")
+    return replace(
+        recipe,
+        network=size_of(letter),
+        batch_size=count,
+        precision="bf16" if ON_GPU else "fp32",
+        compile=ON_GPU,
+        recompute_blocks="EHPS_SPEED_RECOMPUTE" in os.environ,
+    )
 
 
 def trained(network):
@@ -253,32 +288,52 @@ def that_fits(measure, batch):
         batch //= 2
 
 
-def measure_ours(model, size, body, count, flops, peak):
-    """A row of the table without its peer."""
-    network = new_network_of(model, size).to(DEVICE).train()
-    run = torch.compile(network) if ON_GPU else network
-    optimiser = torch.optim.AdamW(trained(network), 1e-6, fused=ON_GPU)
-    batch = filled_batch(count)
-    row = {"batch": count, "train_people_per_s": count / timed(training_step(network, body, batch, optimiser, run))}
+def measure_ours(recipe, flops, peak, say):
+    """A row of the table without its peer; the step is that of ``ehps train``, but for reading people."""
+    count = recipe.batch_size
+    learner, host, window = Learner(recipe, Ranks(0, 1, DEVICE)), host_batch(count), Window("", 1)
+
+    def step():
+        learner.learn(0, [host.to(DEVICE)], window)
+        learner.guard.next_step()
+
+    row = {"batch": count, "train_people_per_s": count / timed(step)}
     row |= {"train_share_of_matrices": 3 * flops * row["train_people_per_s"] / peak, "train_gib": memory_gib()}
-    del optimiser
-    network.eval().requires_grad_(False)
+    if "EHPS_SPEED_PROFILE" in os.environ:
+        say(profile_of(step))
+    network = learner.state.network.eval().requires_grad_(False)
+    del learner, step
 
     @torch.inference_mode()
     def forward():
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=ON_GPU):
-            run(float_images(batch.crops))
+            network(float_images(host.crops.to(DEVICE, non_blocking=True)))
 
     freed()
     row |= {"infer_people_per_s": count / timed(forward), "infer_gib": memory_gib()}
     return row | {"infer_share_of_matrices": flops * row["infer_people_per_s"] / peak}
 
 
+def profile_of(step):
+    """Where the time of three steps goes: what takes longest, and all that the GPU does beside the steps' length."""
+    finished()
+    began = time.perf_counter()
+    with torch.profiler.profile() as found:
+        for _ in range(3):
+            step()
+        finished()
+    seconds, averages = time.perf_counter() - began, found.key_averages()
+    busy = sum(one.self_device_time_total for one in averages) / 1e6
+    order = "self_device_time_total" if ON_GPU else "self_cpu_time_total"
+    lines = averages.table(sort_by=order, row_limit=25, max_name_column_width=70)
+    return f"{lines}\nthree steps took {seconds:.3f} s under the profiler, the device was at work for {busy:.3f} s"
+
+
 def measure_straight(model, size, count):
     """People a second of a straight float32 eager implementation of the same network."""
     network = new_network_of(model, size).to(DEVICE).train()
     optimiser = torch.optim.Adam(trained(network), 1e-6, foreach=False, fused=False)
-    step = training_step(network, WholeMesh(), filled_batch(count), optimiser, network)
+    step = straight_step(network, WholeMesh(), filled_batch(count), optimiser)
     with pytest.MonkeyPatch.context() as patch:
         for module in (vit, smplestx):
             patch.setattr(module, "scaled_dot_product_attention", straight_attention)
@@ -289,13 +344,14 @@ def measure_straight(model, size, count):
 @pytest.mark.parametrize("letter", NETWORK_SIZES)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.benchmark(group="networks")
-def test_a_step_and_a_forward_pass(benchmark, joint_layer, matrix_rate, table, model, letter):
+def test_a_step_and_a_forward_pass(benchmark, matrix_rate, table, say, model, letter):
     size = size_of(letter)
     flops = forward_flops(model, size)
-    row = that_fits(lambda count: measure_ours(model, size, joint_layer, count, flops, matrix_rate), BATCH[letter])
-    row["straight_people_per_s"] = that_fits(lambda count: measure_straight(model, size, count), row["batch"])
-    row["times_straight"] = row["train_people_per_s"] / row["straight_people_per_s"]
-    table[f"{model}-{letter}"] = row
+    row = that_fits(lambda count: measure_ours(recipe_of(model, letter, count), flops, matrix_rate, say), BATCH[letter])
+    if "EHPS_SPEED_ALONE" not in os.environ:
+        row["straight_people_per_s"] = that_fits(lambda count: measure_straight(model, size, count), row["batch"])
+        row["times_straight"] = row["train_people_per_s"] / row["straight_people_per_s"]
+    table(f"{model}-{letter}", row)
     benchmark.extra_info.update({name: round(value, 3) for name, value in row.items() if value is not None})
     freed()
     benchmark.pedantic(lambda: None, rounds=1)

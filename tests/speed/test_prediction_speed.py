@@ -13,11 +13,12 @@ from ehps.body.posing import PosingModel
 from ehps.shards.picture import decode_rgb, encode_jpeg
 from ehps.tests.training._oracle import Oracle, scene
 from ehps.training.boxes import Box
+from ehps.training.network_size import NetworkSize
 from ehps.training.overlays import draw_people
 from ehps.training.picture_camera import centred_intrinsics, place_people
 from ehps.training.prediction import LoadedPicture, Shot, predict_shots
 from ehps.training.predictor import Predictor
-from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.smplestx import SmplestX
 from ehps.training.tracking import Tracker
 
 pytestmark = pytest.mark.speed

@@ -17,7 +17,7 @@ from ehps.studies.declaration import FinetuneStudy, write_study
 from ehps.studies.engine import carry_out
 from ehps.studies.runs import runs_of
 from ehps.studies.standing import held, left, standings
-from ehps.tests.studies.conftest import PROTOCOLS, declared
+from ehps.tests.studies.conftest import PROTOCOLS, TINY, declared
 
 CELLS = {(f"datasets-{name}", protocol) for name in ("bedlam", "agora") for protocol in PROTOCOLS}
 
@@ -143,6 +143,21 @@ def test_other_shards_stop_a_training_that_has_begun(copy, catalog, tmp_path):
     first, second = standings(declared(catalog, copy), copy / "study")
     assert (first.state, second.state) == ("done", "blocked")
     assert "mixture or shards have changed" in second.problem
+
+
+def test_other_weights_to_start_from_stop_a_training_that_has_begun(finished, catalog, tmp_path):
+    trained = {name: finished / "study" / "runs" / name / "checkpoints" / "00000006.pt" for name in ("bedlam", "agora")}
+    start = tmp_path / "start.pt"
+    shutil.copy(trained["bedlam"], start)
+    settings = (*TINY, "steps=2", f"start_from={start}")
+    study = declared(catalog, tmp_path, datasets=("agora",), settings=settings, protocols=("agora_val",))
+    carry_out(study, tmp_path / "study", device="cpu")
+    shutil.copy(trained["agora"], start)
+    (run,) = standings(study, tmp_path / "study")
+    assert (run.state, run.step) == ("blocked", 2)
+    assert f"holds a run that started from other weights than {start} has now; delete it" in run.problem
+    with pytest.raises(StudyError, match=r"agora: .*started from other weights"):
+        carry_out(study, tmp_path / "study", device="cpu")
 
 
 def forget(root, *cells):

@@ -18,8 +18,9 @@ from ehps.tests.training.conftest import write_source
 from ehps.training.augment import NO_AUGMENTATION
 from ehps.training.batches import collate, float_images
 from ehps.training.checkpoint import network_entries, save_checkpoint
+from ehps.training.network_size import NetworkSize
 from ehps.training.samples import SampleSettings, make_sample
-from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.smplestx import SmplestX
 
 SIZE = NetworkSize(embed_dim=16, depth=1, num_heads=2, drop_path_rate=0.0, dim_out=8, decoder_depth=1)
 

@@ -10,8 +10,8 @@ from ehps.shards.picture import encode_jpeg, encode_png, picture_of
 from ehps.shards.record import Camera, Frame, Labels, Person, Provenance
 from ehps.shards.writer import UnitWriter
 from ehps.tests.raw import _people as people
+from ehps.training.network_size import NetworkSize
 from ehps.training.recipe import Recipe
-from ehps.training.smplestx import NetworkSize
 
 WIDTH, HEIGHT = 160, 200
 K = np.array([[300.0, 0, 80], [0, 300, 100], [0, 0, 1]])

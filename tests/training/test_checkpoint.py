@@ -16,7 +16,8 @@ from ehps.training.checkpoint import (
     save_checkpoint,
 )
 from ehps.training.compat import PAPER, SMPLESTX_RELEASED, Quirks
-from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.network_size import NetworkSize
+from ehps.training.smplestx import SmplestX
 from ehps.training.vit import ViT
 
 TINY = NetworkSize(embed_dim=32, depth=2, num_heads=4, drop_path_rate=0.2, dim_out=8)

@@ -23,6 +23,7 @@ def test_a_plan_counts_people_shares_and_labels(converted):
     assert bedlam.unique == ehf.unique == 1 / 20
     assert (bedlam.num_labelled["left_hand"], ehf.num_labelled["left_hand"]) == (12, 0)
     assert ehf.num_labelled["body"] == 5
+    assert (bedlam.num_labelled["hands"], ehf.num_labelled["hands"]) == (12, 0)
     assert bedlam.is_commercial is False
     assert bedlam.sources == (("bedlam", "train"),)
     assert 1000 * 240 < (bedlam.bytes_per_epoch or 0) < 1_000_000 * 240

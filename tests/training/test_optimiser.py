@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from ehps.training.network_size import NetworkSize
 from ehps.training.networks import new_network_of
 from ehps.training.optimiser import freeze, new_optimiser, parameter_groups, set_learning_rate
-from ehps.training.smplestx import NetworkSize
 
 SIZE = NetworkSize(embed_dim=16, depth=3, num_heads=2, drop_path_rate=0.0, dim_out=8)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ehps.training.checkpoint import load_checkpoint, network_from_state
+from ehps.training.network_size import NetworkSize
 from ehps.training.networks import body_of, new_network_of
 from ehps.training.predictor import Predictor
-from ehps.training.smplestx import NetworkSize
 
 REST = torch.tensor([1.0, 0, 0, 1, 0, 0])  # no rotation
 POSE_HEADS = ("root_pose", "body_pose", "hand_pose", "jaw_pose", "root_pose_out", "body_pose_out", "hand_pose_out")

@@ -9,11 +9,12 @@ from ehps.body.cameras import project
 from ehps.errors import PictureError
 from ehps.tests.training._oracle import Oracle, scene
 from ehps.training.boxes import Box
+from ehps.training.network_size import NetworkSize
 from ehps.training.picture_camera import CameraRule, centred_intrinsics
 from ehps.training.prediction import LoadedPicture, Shot, predict_people, predict_shots, tracked
 from ehps.training.predictor import BATCH_SIZE, Predictor
 from ehps.training.smplerx import SmplerX
-from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.smplestx import SmplestX
 
 SIZE = (320, 240)
 K = centred_intrinsics(400.0, *SIZE)

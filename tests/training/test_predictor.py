@@ -12,9 +12,10 @@ from ehps.body.posing import PosingModel
 from ehps.errors import CheckpointError
 from ehps.training.checkpoint import network_entries, save_checkpoint
 from ehps.training.compat import SMPLESTX_RELEASED
+from ehps.training.network_size import NetworkSize
 from ehps.training.predictor import Predictor, load_predictor, untrained_predictor
 from ehps.training.recipes import get_recipe
-from ehps.training.smplestx import NetworkSize, SmplestX
+from ehps.training.smplestx import SmplestX
 
 SIZE = NetworkSize(embed_dim=16, depth=1, num_heads=2, drop_path_rate=0.0, dim_out=8)
 

@@ -5,15 +5,20 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from ehps.errors import RecipeError
 from ehps.tests.training.conftest import tiny_recipe
 from ehps.training import smplerx
 from ehps.training.loop import train
+from ehps.training.ranks import join_ranks, leave_ranks, require_agreement
 from ehps.training.recipe import recipe_to_dict
+from ehps.training.recipes import get_recipe
 
+PLACE = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
 NARROW = 16  # channels of SMPLer-X's box net, most of whose arithmetic does not depend on the network's size
 CASES = {
     "ddp": {"parallel": "ddp"},
@@ -33,6 +38,10 @@ for run in runs:
     os.environ["MASTER_PORT"] = str(port)
     train(recipe_from_dict(recipe), Path(out), Path(shards), device="cpu", stop_after=stop)
 """
+DISAGREES = """
+from ehps.tests.training.test_ranks import disagreement
+disagreement()
+"""
 
 
 def free_port():
@@ -41,18 +50,40 @@ def free_port():
         return found.getsockname()[1]
 
 
+def disagreement():
+    """What a rank says when each of two sees another run."""
+    ranks = join_ranks("cpu")
+    require_agreement(ranks, "what all see")
+    try:
+        require_agreement(ranks, f"from step {ranks.rank}")
+    except RecipeError as error:
+        return str(error)
+    finally:
+        leave_ranks(ranks)
+
+
+def beside(script, *arguments):
+    """Start a script as the second of two processes."""
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, env=os.environ | PLACE | {"RANK": "1"}, stderr=subprocess.PIPE, text=True)
+
+
 def train_on_two(runs, shards, monkeypatch):
     """Go on with some runs (recipe, folder, last step) in two processes, of which this one is the first."""
     runs = [(*run, free_port()) for run in runs]
     told = [json.dumps([recipe_to_dict(recipe), str(out), stop, port]) for recipe, out, stop, port in runs]
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCRIPT, str(shards), *told]
-    other = subprocess.Popen(command, env=os.environ | place | {"RANK": "1"}, stderr=subprocess.PIPE, text=True)
-    try:
+    with ended(beside(SCRIPT, str(shards), *told)):
         for recipe, out, stop, port in runs:
-            for name, value in (place | {"RANK": "0", "MASTER_PORT": str(port)}).items():
+            for name, value in (PLACE | {"RANK": "0", "MASTER_PORT": str(port)}).items():
                 monkeypatch.setenv(name, value)
             train(recipe, out, shards, device="cpu", stop_after=stop)
+
+
+@contextmanager
+def ended(other):
+    """Wait for a process that was started beside this one; it must end well."""
+    try:
+        yield
         complaint = other.communicate(timeout=120)[1]
         assert other.returncode == 0, complaint[-2000:]
     finally:
@@ -94,14 +125,27 @@ def test_ranks_of_unequal_parts_continue_the_run_of_one(logs, case):
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_ranks(converted, tmp_path):
-    recipe = replace(tiny_recipe(tmp_path), batch_size=5, steps=1)
-    train(recipe, tmp_path / "one", converted, device="cpu")
-    script = tmp_path / "one_rank.py"
-    script.write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    run = json.dumps([recipe_to_dict(recipe), str(tmp_path / "two"), 1, free_port()])
-    done = subprocess.run([*command, str(converted), run], capture_output=True, text=True, timeout=120)
+def test_ranks_that_see_other_files_stop(monkeypatch):
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    with ended(beside(DISAGREES)):
+        for name, value in (PLACE | {"RANK": "0"}).items():
+            monkeypatch.setenv(name, value)
+        assert disagreement() == (
+            "ranks do not see the same files: rank 0 would train from step 0; "
+            "give all machines the same data and the same folder of the run"
+        )
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_ranks_of_the_verb(converted, tmp_path):
+    tiny = tiny_recipe(tmp_path)
+    changes = ["batch_size=5", "steps=1", f"mixture={tiny.mixture}"]
+    changes += [f"network.{name}={value}" for name, value in tiny.network._asdict().items()]
+    train(get_recipe("demo", changes), tmp_path / "one", converted, device="cpu")
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ehps.cli.main"]
+    verb = ["train", "demo", *changes, "--device", "cpu", "--catalog", str(converted), "--out", str(tmp_path / "two")]
+    done = subprocess.run([sys.executable, *start, *verb], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (reports(tmp_path / name)[0]["loss"] for name in ("one", "two"))
     assert two == pytest.approx(one, rel=1e-5)
+    assert json.loads((tmp_path / "two" / "run.json").read_text())["world_size"] == 2

@@ -161,6 +161,7 @@ def test_a_tar_that_is_not_there_stops_the_stream(s3, workers):
     store.fault = lambda path: 404 if path.startswith("ehf") else None
     with pytest.raises(ShardError, match=r"s3://bucket/ehf/.*\.tar: is not there"):
         take(source, 2, workers=workers)
+    assert not threads_of_streams()
 
 
 @pytest.mark.usefixtures("far")
@@ -196,7 +197,11 @@ def test_a_stream_that_is_left_stops_its_threads(s3):
     batches = iter(stream)
     next(batches)
     batches.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("stream", "ehps-run"))]
+    assert not threads_of_streams()
+
+
+def threads_of_streams():
+    return [thread for thread in threading.enumerate() if thread.name.startswith(("stream", "ehps-run"))]
 
 
 def test_held_bytes_serve_what_lies_within_them(tmp_path):

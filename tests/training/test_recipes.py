@@ -6,10 +6,10 @@ import pytest
 
 from ehps.errors import RecipeError, UnknownNameError
 from ehps.training.mixture_spec import load_mixture
+from ehps.training.network_size import SIZES
 from ehps.training.overrides import overridden
 from ehps.training.recipe import recipe_from_dict, recipe_to_dict
 from ehps.training.recipes import get_recipe, recipe_names
-from ehps.training.smplestx import SIZES
 
 
 @pytest.mark.parametrize("name", recipe_names())

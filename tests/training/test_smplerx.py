@@ -9,7 +9,9 @@ from ehps.tests.training.made_up_body import MadeUpBody, assert_golden
 from ehps.training.checkpoint import load_checkpoint, network_entries, network_from_state, save_checkpoint
 from ehps.training.compat import PAPER, SMPLERX_RELEASED
 from ehps.training.feature_sampling import box_features
-from ehps.training.losses import LossWeights, Targets, Validity, mean_losses
+from ehps.training.loss_weights import LossWeights
+from ehps.training.losses import Targets, Validity, mean_losses
+from ehps.training.network_size import SIZES, NetworkSize
 from ehps.training.outputs import Prediction, body_outputs, pose_body
 from ehps.training.smplerx import SmplerX, square_boxes
 from ehps.training.smplerx_losses import (
@@ -17,7 +19,6 @@ from ehps.training.smplerx_losses import (
     in_hand_boxes,
     volume_loss,
 )
-from ehps.training.smplestx import SIZES, NetworkSize
 
 TINY = NetworkSize(embed_dim=32, depth=2, num_heads=4, drop_path_rate=0.1)
 PARTS = ("lhand", "rhand", "face")

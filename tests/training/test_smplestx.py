@@ -10,8 +10,9 @@ from ehps.tests.training.made_up_body import MadeUpBody, assert_golden
 from ehps.training.checkpoint import load_checkpoint, network_from_state
 from ehps.training.compat import PAPER, SMPLESTX_RELEASED, Quirks
 from ehps.training.losses import Targets, Validity, compute_losses, mean_losses
+from ehps.training.network_size import SIZES, NetworkSize
 from ehps.training.outputs import body_outputs, picture_intrinsics, project_to_grid
-from ehps.training.smplestx import SIZES, NetworkSize, SmplestX
+from ehps.training.smplestx import SmplestX
 from ehps.training.vit import ViT
 
 TINY = NetworkSize(embed_dim=32, depth=2, num_heads=4, drop_path_rate=0.1, dim_out=8)

@@ -9,10 +9,10 @@ from ehps.errors import CheckpointError, RecipeError
 from ehps.training.checkpoint import network_entries, save_checkpoint
 from ehps.training.compat import PAPER, SMPLERX_RELEASED, Quirks
 from ehps.training.loop import train
+from ehps.training.network_size import SIZES, NetworkSize
 from ehps.training.networks import new_network_of
 from ehps.training.recipes import get_recipe
 from ehps.training.run_record import latest_checkpoint
-from ehps.training.smplestx import SIZES, NetworkSize
 from ehps.training.start import new_network, started_from
 
 SIZE = NetworkSize(embed_dim=16, depth=2, num_heads=2, drop_path_rate=0.1)

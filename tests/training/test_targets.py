@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ehps.body.cameras import Distortion
 from ehps.body.hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN
 from ehps.body.joints import (
     POSE_JOINTS,
@@ -297,9 +298,33 @@ def test_a_hand_without_orientation_loses_only_its_thumb_base():
     assert off == ["right_thumb_1"]
 
 
+def test_an_arm_whose_root_is_not_labelled_gives_no_orientation_to_its_hand():
+    """The losses would chain its rotations from a root of zeros; all other rotations of it count."""
+    someone = full_person()
+    _, validity = rows(person(body_pose=someone.body_pose, left_hand_pose=someone.left_hand_pose))
+    known = {POSE_JOINTS[i] for i in np.flatnonzero(validity["pose"])}
+    arms = {f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow")}
+    assert arms <= known
+    assert not known & {"pelvis", "left_wrist", "right_wrist", "left_thumb_1"}
+    assert len(known) == 19 + 14
+
+
 def test_a_body_without_a_place_is_not_projected():
     joints = full_person().joints_3d - np.array([0, 0, 4], np.float32)
     assert not labels_of(full_person(joints_3d=joints)).has_2d.any()
+
+
+def test_a_lens_puts_no_joint_into_the_picture_that_lies_far_beside_it():
+    """Polynomials turn back beyond the picture; a wrist 67 degrees off the axis would be labelled in it."""
+    joints = full_person().joints_3d.copy()
+    joints[SMPLX_INDEX["left_wrist"]] = (2.4, 0, 1)
+    lens = Distortion("brown_conrady", (-0.3, 0.02, 0.0, 0.0))
+    folded = -0.5 < 600 * 2.4 * (1 - 0.3 * 2.4**2 + 0.02 * 2.4**4) + 320 < 640
+    assert folded
+    labels = labels_of(full_person(joints_3d=joints, camera=Camera(K=K, kind="measured", distortion=lens)))
+    wrist = SUPERVISION_JOINTS.index("left_wrist")
+    assert labels.has_3d[wrist]
+    assert np.flatnonzero(~labels.has_2d).tolist() == [wrist]
 
 
 def test_flipping_swaps_and_mirrors_the_hand_orientations_unless_released():

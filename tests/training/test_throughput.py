@@ -5,9 +5,10 @@ import time
 import pytest
 import torch
 
+from ehps.training.network_size import SIZES, NetworkSize
 from ehps.training.progress import Window
 from ehps.training.recipes import get_recipe
-from ehps.training.smplestx import HEAD_DIM, SIZES, NetworkSize
+from ehps.training.smplestx import HEAD_DIM
 from ehps.training.throughput import forward_flops, utilisation
 
 SIZE = NetworkSize(embed_dim=64, depth=3, num_heads=4, drop_path_rate=0.0, dim_out=32)

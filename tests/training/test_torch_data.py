@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import time
 
 import pytest
 import torch
@@ -70,6 +71,18 @@ def test_workers_divide_the_stream_and_keep_its_order(endless, options):
     found = list(itertools.islice(loader, 5))
     assert_same(found, from_stream(endless, 5))
     assert loader.state_dict() == {"position": 30, "order": endless[0].fingerprint}
+
+
+def second_worker_late(number):
+    time.sleep(number)
+
+
+def test_a_worker_that_starts_late_leaves_nobody_out(endless):
+    """It begins where the iteration did, however many batches of the others were handed out meanwhile."""
+    loader = PeopleLoader(
+        PeopleStream(*endless, SETTINGS, batch_size=6), num_workers=2, worker_init_fn=second_worker_late
+    )
+    assert_same(list(itertools.islice(loader, 3)), from_stream(endless, 3))
 
 
 def test_a_finite_order_is_read_once_whatever_the_workers(once):
