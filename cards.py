@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import CardError, UnknownNameError
+from .yaml_text import parsed_yaml
 
 DATASETS_DIR = Path(__file__).resolve().parent / "datasets"
 
@@ -172,7 +173,7 @@ def the_forty() -> dict[str, PaperSource]:
 def _parsed(path: Path, model: type[Model]) -> Model:
     """Return the facts in a YAML file; CardError names the first field that is wrong."""
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: Any = parsed_yaml(path.read_text(encoding="utf-8"))
         return model.model_validate(content)
     except yaml.YAMLError as error:
         raise CardError(path, f"not valid YAML ({error})") from error

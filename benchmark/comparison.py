@@ -15,17 +15,21 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_matrix
 
-from ..body.assets import NUM_SMPLX_VERTICES
+from ..body.assets import NUM_SMPLX_VERTICES, load_evaluation_assets
 from ..body.unpickling import load_pickle
 from ..errors import BodyModelError, ProtocolError
 from . import truth
 from .geometry import (
     HAND_CLOUD,
     NUM_SMPL_VERTICES,
+    PELVIS,
+    SMPL_WITH_JOINTS,
     body_joints_geometry,
     hand_cloud_geometry,
     load_smpl_geometry,
     load_smplx_geometry,
+    smpl_with_joints_geometry,
+    smpl_with_root_geometry,
 )
 from .girths import GIRTHS, Girths, load_girths
 from .interface import BenchmarkPerson, Pose
@@ -33,9 +37,9 @@ from .measures import Measure
 from .metrics import Geometry
 from .protocol import PROTOCOL_DIR, Protocol
 
-# What a prediction is: a mesh of either body, joints of the body, a cloud of hand points without or with vertices,
-# points in the picture.
-PredictionKind = Literal["smplx", "smpl", "body_joints", "hand_joints", "hand_cloud", "points_2d"]
+# What a prediction is: a mesh of either body, a SMPL mesh with the joints of its tree, joints of the body, a cloud of
+# hand points without or with vertices, points in the picture.
+PredictionKind = Literal["smplx", "smpl", "smpl_with_joints", "body_joints", "hand_joints", "hand_cloud", "points_2d"]
 Convert = Callable[[np.ndarray], np.ndarray]
 NUM_H36M_JOINTS = 17
 SIDES = ("left_hand", "right_hand")
@@ -77,13 +81,25 @@ def compare(protocol: Protocol, model_dir: Path, prediction: PredictionKind = "s
         true=_true_geometry(protocol, model_dir),
         truth=true_points(protocol, model_dir),
         num_points=_num_points(protocol, prediction),
-        convert=smplx_to_smpl(model_dir) if becomes_smpl else None,
+        convert=_conversion(protocol, model_dir) if becomes_smpl else None,
     )
+
+
+def compare_meshes(protocol: Protocol, model_dir: Path) -> Comparison:
+    """Return both sides of a protocol for SMPL-X predictions as whole meshes and nothing else, as they are drawn.
+
+    All joints are regressed there, because a drawn mesh has no others.
+    """
+    regressors = protocol.regressors.model_copy(update={"converted_root": "smpl"})
+    if regressors.body == "kinematic_24":
+        regressors = regressors.model_copy(update={"body": "J_regressor_24"})
+    return compare(protocol.model_copy(update={"regressors": regressors}), model_dir)
 
 
 _NUM_POINTS: dict[PredictionKind, int] = {
     "smplx": NUM_SMPLX_VERTICES,
     "smpl": NUM_SMPL_VERTICES,
+    "smpl_with_joints": SMPL_WITH_JOINTS,
     "body_joints": 24,
     "hand_joints": HAND_CLOUD["right_hand", "joints"].stop,
     "hand_cloud": HAND_CLOUD["right_hand", "vertices"].stop,
@@ -140,6 +156,8 @@ def true_points(protocol: Protocol, model_dir: Path) -> Pose:
 def _true_geometry(protocol: Protocol, model_dir: Path) -> Geometry:
     if protocol.ground_truth in ("joints", "hand"):
         return hand_cloud_geometry(with_vertices=protocol.ground_truth == "hand")
+    if protocol.regressors.body == "kinematic_24":
+        return smpl_with_joints_geometry(protocol)
     return (
         load_smpl_geometry(model_dir, protocol) if _takes_smpl(protocol) else load_smplx_geometry(model_dir, protocol)
     )
@@ -153,9 +171,13 @@ def _predicted_geometry(protocol: Protocol, model_dir: Path, prediction: Predict
         return geometry
     if prediction == "smpl" and _takes_smpl(protocol):
         return load_smpl_geometry(model_dir, protocol)
+    if prediction == "smpl_with_joints" and protocol.regressors.body == "kinematic_24":
+        return smpl_with_joints_geometry(protocol)
+    if prediction == "smplx" and protocol.conversion == "smplx_to_smpl":
+        converted = load_smpl_geometry(model_dir, protocol)
+        return smpl_with_root_geometry(converted) if protocol.regressors.converted_root == "smplx" else converted
     if prediction == "smplx":
-        becomes_smpl = protocol.conversion == "smplx_to_smpl"
-        return load_smpl_geometry(model_dir, protocol) if becomes_smpl else load_smplx_geometry(model_dir, protocol)
+        return load_smplx_geometry(model_dir, protocol)
     expected = "SMPL-X meshes or parameters" + (", SMPL meshes, or joints" if _takes_smpl(protocol) else "")
     raise _mismatch(protocol, prediction, expected)
 
@@ -178,6 +200,19 @@ def smplx_to_smpl(model_dir: Path) -> Convert:
         return np.ascontiguousarray(np.moveaxis((matrix @ flat).reshape(NUM_SMPL_VERTICES, -1, 3), 1, 0))
 
     return convert
+
+
+def _conversion(protocol: Protocol, model_dir: Path) -> Convert:
+    """Return the conversion of a protocol, which puts the pelvis of the SMPL-X mesh behind the last vertex if asked."""
+    convert = smplx_to_smpl(model_dir)
+    if protocol.regressors.converted_root == "smpl":
+        return convert
+    pelvis = load_evaluation_assets(model_dir).J_regressor[PELVIS]
+
+    def with_root(meshes: Float[np.ndarray, "people 10475 3"]) -> Float[np.ndarray, "people 6891 3"]:
+        return np.concatenate([convert(meshes), (pelvis @ meshes)[:, None]], axis=1)
+
+    return with_root
 
 
 @lru_cache(maxsize=2)

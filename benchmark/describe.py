@@ -21,6 +21,7 @@ _BODY = {
     "J_regressor_lsp14": "rows 1, 2, 4, 5, 7, 8, 12, 15 and 16 to 21 of each body's own J_regressor",
     "J_regressor_h36m": "J_regressor_h36m on SMPL meshes, 14 of its 17 joints",
     "J_regressor_24": "all 24 rows of SMPL's J_regressor (the neutral model's)",
+    "kinematic_24": "SMPL's kinematic tree, all 24, those of a mesh alone from the neutral model's J_regressor",
     "given": "the joints beside the mesh, not the mesh itself",
 }
 _HANDS = {"J_regressor_and_fingertips": "J_regressor and fingertip vertices", "given": "there, too"}
@@ -78,6 +79,8 @@ def _points(protocol: Protocol) -> list[str]:
     roots, regressors, lines = protocol.alignment, protocol.regressors, []
     if protocol.conversion == "smplx_to_smpl":
         lines.append("Predicted SMPL-X meshes become SMPL meshes by the matrix of smplx2smpl.pkl before all else.")
+    if regressors.converted_root == "smplx":
+        lines.append("The pelvis of a converted mesh is that of the SMPL-X mesh, by row 0 of SMPL-X's J_regressor.")
     lines += [
         f"Without PA- meshes meet at the {_ROOTS[roots.all]}, hands at the {roots.hands}, faces at the {roots.face}.",
         f"Body joints come from {_BODY[regressors.body]}, hand joints from {_HANDS[regressors.hands]}.",

@@ -38,6 +38,8 @@ H36M_TO_J14 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
 H36M_PELVIS = 0
 NUM_SMPL_VERTICES = 6890
 NUM_HAND_VERTICES = 778
+SMPL_WITH_JOINTS = NUM_SMPL_VERTICES + len(CONVENTIONS["smpl_24"])  # points of a mesh and of its tree, in this order
+_SMPL_MESH = PointSet("pelvis", vertex_ids=np.arange(NUM_SMPL_VERTICES))
 # A cloud of hand points: 21 joints of the left hand and of the right, then 778 vertices of the left and of the right.
 HAND_CLOUD = {
     ("left_hand", "joints"): slice(0, 21),
@@ -105,6 +107,22 @@ def smpl_geometry(
     return Geometry({"pelvis": root}, {("all", "vertices"): PointSet("pelvis"), **joints})
 
 
+def smpl_with_joints_geometry(protocol: Protocol) -> Geometry:
+    """Return the roots and point sets of SMPL meshes behind whose vertices stand the joints of their kinematic tree."""
+    joints = np.arange(NUM_SMPL_VERTICES, SMPL_WITH_JOINTS)
+    rows = joints[_pelvis_rows(protocol)]
+    kinds = {"joints24": joints, "joints12": joints[list(MAJOR12)]}
+    sets = {("body", kind): PointSet("pelvis", vertex_ids=ids) for kind, ids in kinds.items()}
+    root = Regressor(rows, np.full((1, len(rows)), 1 / len(rows)))
+    return Geometry({"pelvis": root}, {("all", "vertices"): _SMPL_MESH, **sets})
+
+
+def smpl_with_root_geometry(own: Geometry) -> Geometry:
+    """Return the geometry of SMPL meshes whose root stands behind the last vertex; all else is as in ``own``."""
+    root = Regressor(np.array([NUM_SMPL_VERTICES]), np.ones((1, 1)))
+    return Geometry({"pelvis": root}, {**own.points, ("all", "vertices"): _SMPL_MESH})
+
+
 def hand_cloud_geometry(*, with_vertices: bool) -> Geometry:
     """Return the roots and point sets of clouds laid out as ``HAND_CLOUD``; joints alone without the vertices."""
     points, roots = {}, {}
@@ -120,10 +138,12 @@ def hand_cloud_geometry(*, with_vertices: bool) -> Geometry:
 
 def body_joints_geometry(protocol: Protocol) -> Geometry:
     """Return the root and point set of joints given by themselves: 24 of SMPL, or 17 of J_regressor_h36m."""
+    all_24 = {"joints24": range(24), "joints12": MAJOR12}
     chosen = {
         "J_regressor_lsp14": {"joints14": LSP14},
         "J_regressor_h36m": {"joints14": H36M_TO_J14},
-        "J_regressor_24": {"joints24": range(24), "joints12": MAJOR12},
+        "J_regressor_24": all_24,
+        "kinematic_24": all_24,
     }
     is_h36m = protocol.regressors.body == "J_regressor_h36m"
     root = _mean_of(np.eye(24), [H36M_PELVIS] if is_h36m else _pelvis_rows(protocol))
@@ -164,7 +184,8 @@ def _body_joints(
         return {"joints14": J14, "joints22": J_regressor[:22]}
     if name == "J_regressor_lsp14":
         return {"joints14": J_regressor[list(LSP14)]}
-    if name == "J_regressor_24" and len(J_regressor) == len(CONVENTIONS["smpl_24"]):
+    # A mesh alone has lost its tree, so that its joints are regressed where those of the tree are asked for.
+    if name in ("J_regressor_24", "kinematic_24") and len(J_regressor) == len(CONVENTIONS["smpl_24"]):
         return {"joints24": J_regressor, "joints12": J_regressor[list(MAJOR12)]}
     return {}
 

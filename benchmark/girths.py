@@ -1,8 +1,9 @@
-"""Girths of chest, waist and hips of bodies in the zero pose, as HBW's evaluation measures them.
+"""Girths of chest, waist and hips and the height of bodies in the zero pose, as HBW's evaluation measures them.
 
 A girth is the length of the string around everything that a level plane cuts of the mesh: the convex hull of the cut,
 seen from above. The plane goes through a point on a triangle, which the owner's files name: they come with SHAPY
-(``data/utility_files/measurements``), are licensed, and are the user's to bring.
+(``data/utility_files/measurements``), are licensed, and are the user's to bring. The height is that from a point of the
+left heel to one on top of the head.
 Facts: SHAPY ``body_measurements.py`` and ``evaluate_hbw.py`` (Choutas et al., CVPR 2022).
 """
 
@@ -22,6 +23,8 @@ from .distances import MM
 
 # Measure, and what the owner's definitions call the girth.
 GIRTHS = {"chest-error": "CW_p", "waist-error": "BW_p", "hips-error": "IW_p"}
+HEIGHT = "height-error"
+_HEIGHT_POINTS = ("HeadTop", "HeelLeft")
 _DEFINITIONS, _POINTS = "measurement_defitions.yaml", "smplx_measurements.yaml"  # the first is spelled so
 
 
@@ -39,12 +42,18 @@ class Girths:
 
     triangles: Int[np.ndarray, "triangles 3"]
     landmarks: Mapping[str, Landmark]
+    ends: tuple[Landmark, ...] = ()  # head and heel, between which the height lies
 
     def of(self, measure: str, meshes: Float[np.ndarray, "people vertices 3"]) -> Float[np.ndarray, " people"]:
-        """Return a girth (mm) of each body in the zero pose (m, y up)."""
-        point = self.landmarks[measure]
-        heights = meshes[:, self.triangles[point.triangle], 1] @ point.weights
-        return np.array([self._around(mesh, height) for mesh, height in zip(meshes, heights, strict=True)], float)
+        """Return a girth, or the height, of each body in the zero pose (mm; bodies in m, y up)."""
+        if measure == HEIGHT:
+            head, heel = (self._levels(point, meshes) for point in self.ends)
+            return np.abs(head - heel) * MM
+        levels = self._levels(self.landmarks[measure], meshes)
+        return np.array([self._around(mesh, level) for mesh, level in zip(meshes, levels, strict=True)], float)
+
+    def _levels(self, point: Landmark, meshes: np.ndarray) -> Float[np.ndarray, " people"]:
+        return meshes[:, self.triangles[point.triangle], 1] @ point.weights
 
     def _around(self, mesh: Float[np.ndarray, "vertices 3"], height: float) -> float:
         cut = level_cut(mesh, self.triangles, height)
@@ -64,10 +73,13 @@ def level_cut(
 
 def load_girths(model_dir: Path) -> Girths:
     """Return the girths of SMPL-X meshes from the user's folder; BodyModelError says what is missing or wrong."""
-    definitions, points = (_read(model_dir / "shapy" / name) for name in (_DEFINITIONS, _POINTS))
-    faces = load_evaluation_assets(model_dir).faces
     folder = model_dir / "shapy"
-    return Girths(faces, {measure: _landmark(folder, definitions, points, own) for measure, own in GIRTHS.items()})
+    definitions, points = (_read(folder / name) for name in (_DEFINITIONS, _POINTS))
+    girths = {
+        measure: _point(folder, points, _first_point(folder, definitions, own)) for measure, own in GIRTHS.items()
+    }
+    ends = tuple(_point(folder, points, name) for name in _HEIGHT_POINTS)
+    return Girths(load_evaluation_assets(model_dir).faces, girths, ends)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -83,13 +95,16 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _landmark(folder: Path, definitions: Mapping[str, Any], points: Mapping[str, Any], girth: str) -> Landmark:
-    """Return the first point of a girth's definition."""
+def _first_point(folder: Path, definitions: Mapping[str, Any], girth: str) -> str:
+    """Return the name of the first point of a girth's definition."""
     match definitions.get(girth):
         case [str() as name, *_]:
-            pass
+            return name
         case found:
             raise BodyModelError(f"{folder / _DEFINITIONS}: {girth} should list names of points, found {found!r}")
+
+
+def _point(folder: Path, points: Mapping[str, Any], name: str) -> Landmark:
     match points.get(name):
         case {"face_idx": int() as triangle, "bc": [a, b, c]}:
             return Landmark(triangle, np.array([a, b, c], np.float64))

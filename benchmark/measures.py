@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import ProtocolError, UnknownNameError
+from ..yaml_text import parsed_yaml
 
 Part = Literal["all", "body", "hands", "left_hand", "right_hand", "face"]
 PointKind = Literal[
@@ -83,13 +83,18 @@ class _File(BaseModel):
 @lru_cache(maxsize=1)
 def _load() -> _File:
     try:
-        return _File.model_validate(yaml.safe_load(_PATH.read_text(encoding="utf-8")))
+        return _File.model_validate(parsed_yaml(_PATH.read_text(encoding="utf-8")))
     except ValidationError as error:
         raise ProtocolError(_PATH, first_problem(error)) from error
 
 
 def measures() -> dict[str, Measure]:
     """Return every measure by its canonical name, in the order of the file."""
+    return dict(_by_name())
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, Measure]:
     return {measure.name: measure for measure in _load().measures}
 
 
@@ -100,7 +105,7 @@ def means() -> dict[str, MeanOfPrimaries]:
 
 def get_measure(name: str) -> Measure:
     """Return the measure of a name; UnknownNameError suggests the nearest ones."""
-    known = measures()
+    known = _by_name()
     if name not in known:
         raise UnknownNameError("measure", name, known)
     return known[name]
@@ -109,6 +114,14 @@ def get_measure(name: str) -> Measure:
 def lower_is_better(name: str) -> bool:
     """Return whether a smaller value of a measure or of a mean over protocols is the better one."""
     return means()[name].lower_is_better if name in means() else get_measure(name).lower_is_better
+
+
+def digits(name: str, decimals: int = 1) -> int:
+    """Return the digits behind the point of a measure or a mean, of which those with a unit have ``decimals``.
+
+    Measures without a unit are shares of one, such as PCK, and have two more.
+    """
+    return decimals if name in means() or get_measure(name).unit else decimals + 2
 
 
 def first_problem(error: ValidationError) -> str:

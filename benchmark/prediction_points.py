@@ -24,7 +24,7 @@ from .comparison import NUM_H36M_JOINTS, PredictionKind
 from .geometry import HAND_CLOUD, NUM_HAND_VERTICES, NUM_SMPL_VERTICES
 from .orientations import CHALLENGE_JOINTS, challenge_orientations
 from .protocol import Protocol
-from .truth import HAND_NAMES
+from .truth import HAND_NAMES, with_joints
 
 Table = Mapping[str, Any]
 Rows = Int[np.ndarray, " rows"]
@@ -180,9 +180,9 @@ def _parameters(path: Path, table: Table, count: int, protocol: Protocol, model_
     if kind not in ("smplx", "smpl"):
         raise ProtocolError(path, f"body_model should be smplx or smpl, found {kind!r}")
     betas = np.asarray(table.get("betas", np.zeros((count, 10))), np.float64).reshape(count, -1)
+    genders = _genders(path, table, count)
     if protocol.ground_truth == "template":
-        shape = PosedRows(model_dir, kind, ["neutral"] * count, {"betas": betas})
-        return Content(_kind(kind), shape, {})
+        return Content(_kind(kind), PosedRows(model_dir, kind, genders, {"betas": betas}), {})
     own = {name: _rotations(path, table, name) for name in _POSES if name in table}
     absent = [name for name in ("global_orient", "body_pose") if name not in own]
     if absent:
@@ -191,21 +191,23 @@ def _parameters(path: Path, table: Table, count: int, protocol: Protocol, model_
     kid_weights = np.asarray(table.get("kid_weight", np.full(count, np.nan)), np.float64).reshape(count)
     if "expression" in table:
         own["expression"] = np.asarray(table["expression"], np.float64).reshape(count, -1)
-    genders = _genders(path, table, count)
     has_hands = any(name in own for name in _HAND_POSES)
     if has_hands and "flat_hand_mean" not in table:
         problem = "holds hand poses and does not say whether zero is a flat hand"
         raise ProtocolError(path, problem, "add flat_hand_mean: true (zero is flat) or false (zero is the mean hand)")
     is_flat = not has_hands or bool(np.ravel(table["flat_hand_mean"])[0])
     added = own | {name: own[name] + HAND_MEANS[name.split("_")[0]] for name in _HAND_POSES if name in own}
-    flat, relative = (PosedRows(model_dir, kind, genders, parameters, kid_weights) for parameters in (own, added))
+    has_tree = kind == "smpl" and protocol.regressors.body == "kinematic_24"
+    flat, relative = (
+        PosedRows(model_dir, kind, genders, parameters, kid_weights, has_tree) for parameters in (own, added)
+    )
     mistakes: dict[str, Points] = {}
     if has_hands:
         mistakes[f"flat_hand_mean {'false' if is_flat else 'true'}, not {str(is_flat).lower()}"] = (
             relative if is_flat else flat
         )
     declared = flat if is_flat else relative
-    return Content(_kind(kind), declared, mistakes, declared.orientations)
+    return Content("smpl_with_joints" if has_tree else _kind(kind), declared, mistakes, declared.orientations)
 
 
 def _kind(kind: str) -> PredictionKind:
@@ -247,10 +249,11 @@ class PosedRows:
     genders: Sequence[str]
     parameters: Mapping[str, np.ndarray]
     kid_weights: Float[np.ndarray, " people"] | None = None  # of the kid's template; NaN: an adult
+    has_tree: bool = False  # SMPL's 24 joints stand behind the vertices
 
     def __call__(self, rows: Rows) -> np.ndarray:
         """Return the meshes of some rows (m)."""
-        return self._posed(rows, PosingModel.vertices)
+        return self._posed(rows, with_joints if self.has_tree else PosingModel.vertices)
 
     def joints(self, rows: Rows) -> np.ndarray:
         """Return the joints of some rows in smplx's order (m)."""

@@ -151,4 +151,11 @@ def _of_params(path: Path, contents: Sequence[Mapping[str, Any]]) -> dict[str, A
         problem = f"betas should be as many of every adult, and one more of every kid, found {sorted(widths)}"
         raise ProtocolError(path, problem, "mark kids by age: kid")
     columns: dict[str, Any] = {name: np.stack(values) for name, values in table.items()}
-    return columns | {"flat_hand_mean": False, "gender": [str(c.get("gender", "neutral")) for c in contents]}
+    genders = [_gender(content, is_kid=kid) for content, kid in zip(contents, is_kid.tolist(), strict=True)]
+    return columns | {"flat_hand_mean": False, "gender": genders}
+
+
+def _gender(content: Mapping[str, Any], *, is_kid: bool) -> str:
+    """Return whose model the owner's evaluation poses a person of a file with: girls have the neutral one."""
+    said = str(content.get("gender", "neutral"))
+    return "neutral" if is_kid and said == "female" else said

@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from ..errors import ProtocolError, UnknownNameError
+from ..yaml_text import parsed_yaml
 from .measures import Measure, first_problem, get_measure
 
 PROTOCOL_DIR = Path(__file__).with_name("protocols")
@@ -59,8 +60,11 @@ class Regressors(_Model):
     """Which maps turn the meshes into roots and joints."""
 
     roots: Literal["J_regressor", "J_regressor_h36m"] = "J_regressor"
-    body: Literal["SMPLX_to_J14", "J_regressor_lsp14", "J_regressor_h36m", "J_regressor_24", "given"] = "SMPLX_to_J14"
+    body: Literal[
+        "SMPLX_to_J14", "J_regressor_lsp14", "J_regressor_h36m", "J_regressor_24", "kinematic_24", "given"
+    ] = "SMPLX_to_J14"
     hands: Literal["J_regressor_and_fingertips", "given"] = "J_regressor_and_fingertips"
+    converted_root: Literal["smpl", "smplx"] = "smpl"  # whose pelvis is that of a converted mesh
 
 
 class Selection(_Model):
@@ -175,6 +179,11 @@ class Protocol(_Model):
         posed = self.ground_truth in ("parameters", "hand")
         if self.ground_truth != "hidden" and posed == (self.body_model.gendering == "none"):
             raise ValueError("gendering is none exactly when the ground truth is not posed, as vertices are not")
+        is_posed_smpl = self.ground_truth == "parameters" and self.body_model.kind == "smpl"
+        if self.regressors.body == "kinematic_24" and not is_posed_smpl:
+            raise ValueError("kinematic_24 needs a posed truth of SMPL, because a mesh has no joints of its own")
+        if self.regressors.converted_root == "smplx" and self.conversion == "none":
+            raise ValueError("converted_root is for meshes that are converted, and conversion is none")
         families = {get_measure(name).family for name in self.measures}
         if "motion" in families and self.stride != 1:
             raise ValueError(f"measures of motion need every picture, found stride {self.stride}")
@@ -193,7 +202,7 @@ class Protocol(_Model):
 def read_protocol(path: Path) -> Protocol:
     """Return the protocol of a file; ProtocolError names file, field and what was found."""
     try:
-        protocol = Protocol.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        protocol = Protocol.model_validate(parsed_yaml(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ProtocolError(path, f"cannot be read ({error.strerror})", "give the path of a protocol file") from error
     except yaml.YAMLError as error:

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ProtocolError
-from .measures import first_problem, measures
+from .measures import first_problem, get_measure, measures
 from .protocol import Protocol, protocols, published_test_sets
 
 PUBLISHED_PATH = Path(__file__).with_name("published") / "published.csv"
@@ -21,10 +21,12 @@ _REPRODUCTION = "community reproduction"
 _PARTS = {"lhand": "left_hand", "rhand": "right_hand"}
 # How the measures of a protocol may spell the points of a part.
 _SPELLED = {
-    "body": ("body24",),
+    "body": ("body24", "body22"),
     "hands": ("hands21", "hands20", "right_hand21-freihand", "right_hand-freihand", "right_hand"),
 }
 _METRICS = {"MPVPE": "PVE", "PA-MPVPE": "PA-PVE"}
+# AGORA's mean over the bodies that were found. Its means of hands and face count the missed as zero: other numbers.
+_OF_FOUND = {("MVE", "body"): "PVE@body"}
 _UNITLESS = ("F1", "Precision", "Recall", "F@5", "F@15", "PCK@0.05")
 
 
@@ -79,13 +81,16 @@ def our_measure(metric: str, part: str, protocol: Protocol | None = None) -> str
     """Return our name of a published metric, None where we compute no such measure.
 
     A protocol says which joints it means by the body's and the hands'; without one, joints of hands are the 21 of
-    SMPLer-X's evaluation, whose tables are the ones that name them.
+    SMPLer-X's evaluation, whose tables are the ones that name them. AGORA's measures of matched people are of whole
+    bodies here: its columns for body, hands and face are other numbers.
     """
     metric, part = _METRICS.get(metric, metric), _PARTS.get(part, part)
     name = metric if part == "all" else f"{metric}@{part}"
     if protocol is not None:
-        spelled = (name, *(f"{metric}@{own}" for own in _SPELLED.get(part, ())), metric)
-        return next((own for own in spelled if own in protocol.measures), None)
+        spelled = (name, *(f"{metric}@{own}" for own in _SPELLED.get(part, ())), _OF_FOUND.get((metric, part)), metric)
+        found = next((own for own in spelled if own in protocol.measures), None)
+        is_whole = part == "all" or found is None or get_measure(found).family != "detection"
+        return found if is_whole else None
     if metric.endswith("MPJPE") and part == "hands":
         name = f"{metric}@hands21"
     return name if name in measures() else None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from .measures import get_measure, lower_is_better, means
+from .measures import digits, get_measure, lower_is_better, means
 from .tables import HOLE, MARKS, Matrix, ranks
 
 # A mark's sign in text and Markdown, and in LaTeX without any package.
@@ -102,8 +102,9 @@ def _cells(matrix: Matrix, decimals: int, decorate: Decorate) -> pd.DataFrame:
     """Return each number as text with its rank and marks shown, holes as their words."""
     values, places = matrix.values.to_numpy(float), ranks(matrix.values).to_numpy()
     marks, cells = matrix.marks.to_numpy(), matrix.holes.to_numpy(copy=True)
+    behind = [digits(measure, decimals) for _, measure in matrix.values.columns]
     for row, column in np.argwhere(~np.isnan(values)):
-        number = f"{values[row, column]:.{decimals}f}"
+        number = f"{values[row, column]:.{behind[column]}f}"
         cells[row, column] = decorate(number, int(places[row, column]), str(marks[row, column]))
     return pd.DataFrame(cells, index=matrix.values.index, columns=matrix.values.columns)
 

@@ -6,12 +6,12 @@ epoch draws, as the papers count them; measured ones are the different people of
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from .measures import get_measure
+from .measures import get_measure, means
 from .protocol import Protocol
 from .results import Result
 
@@ -91,7 +91,7 @@ def curve_name(protocol: str, measure: str, known: Mapping[str, Protocol]) -> st
 
 
 def measured_points(results: Sequence[Result], known: Mapping[str, Protocol]) -> pd.DataFrame:
-    """Return the measured numbers (mm) as rows like those of ``published_points``.
+    """Return the measured numbers (mm) as rows like those of ``published_points``; means where all parts are measured.
 
     Results of an older version of a protocol than the newest among them are left out.
     """
@@ -99,12 +99,27 @@ def measured_points(results: Sequence[Result], known: Mapping[str, Protocol]) ->
     for result in results:
         newest[result.protocol] = max(newest.get(result.protocol, 0), result.protocol_version)
     current = [result for result in results if result.protocol_version == newest[result.protocol]]
-    return pd.DataFrame([row for own in current for row in _measured_rows(own, known)], columns=list(_COLUMNS))
+    rows = [row for own in current for row in _measured_rows(own, known)]
+    return pd.DataFrame([*_measured_means(current), *rows], columns=list(_COLUMNS))
 
 
-def _measured_rows(result: Result, known: Mapping[str, Protocol]) -> list[dict[str, Any]]:
-    """Return the rows of one result."""
-    facts = {
+def _measured_means(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each mean of primaries of each model that was measured under all of its protocols."""
+    models: dict[tuple[str, str], dict[str, Result]] = {}
+    for result in results:
+        models.setdefault((result.model, result.revision), {})[result.protocol] = result
+    for own in models.values():
+        for mean in means().values():
+            if mean.measure is None and set(mean.protocols) <= own.keys():
+                parts = [own[protocol] for protocol in mean.protocols]
+                values = [value for part in parts if (value := part.measures[part.primary].mean) is not None]
+                if len(values) == len(parts):
+                    yield _facts(parts[-1]) | {"curve": mean.display_name, "value": sum(values) / len(values)}
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    """Return what a result tells about its network."""
+    return {
         "family": MEASURED,
         "size": "",
         "method": f"{result.model} ({result.revision})",
@@ -115,6 +130,11 @@ def _measured_rows(result: Result, known: Mapping[str, Protocol]) -> list[dict[s
         "where": f"{result.date:%Y-%m-%d}",
         "note": ", ".join(result.trained_on),
     }
+
+
+def _measured_rows(result: Result, known: Mapping[str, Protocol]) -> list[dict[str, Any]]:
+    """Return the rows of one result."""
+    facts = _facts(result)
     return [
         facts | {"curve": curve_name(result.protocol, measure, known), "value": numbers.mean}
         for measure, numbers in result.measures.items()

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from ..errors import ProtocolError
 from . import shape
 from .curves import box_sizes, keypoints_pck
-from .girths import GIRTHS, Girths
+from .girths import GIRTHS, HEIGHT, Girths
 from .interface import BenchmarkPerson
 from .measures import Measure
 from .protocol import PROTOCOL_DIR, Protocol
@@ -27,11 +27,11 @@ def measure_alone(
         # The size is that of the tight box, which the protocol's boxes enlarge.
         sizes = box_sizes(np.stack([person.bbox_xyxy for person in people])) / protocol.boxes.padding
         return keypoints_pck(predicted.astype(np.float64), truth, sizes, measure.threshold)
-    if measure.name in _OF_SHAPES:
-        return _OF_SHAPES[measure.name](predicted.astype(np.float64), truth.astype(np.float64))
-    if girths is not None and measure.name in GIRTHS:
+    if girths is not None and measure.name in (HEIGHT, *GIRTHS):
         found, wanted = (girths.of(measure.name, meshes.astype(np.float64)) for meshes in (predicted, truth))
         return np.abs(found - wanted)
+    if measure.name in _OF_SHAPES:
+        return _OF_SHAPES[measure.name](predicted.astype(np.float64), truth.astype(np.float64))
     problem = f"names {measure.name}, which needs more than points of single people"
     raise ProtocolError(PROTOCOL_DIR / f"{protocol.id}.yaml", problem, "leave it out of the measures")
 
@@ -43,4 +43,4 @@ def _height_error(
     return np.abs(shape.height(predicted) - shape.height(truth))
 
 
-_OF_SHAPES = {"PVE-T-SC": shape.t_pose_scaled_error, "V2V": shape.centred_error, "height-error": _height_error}
+_OF_SHAPES = {"PVE-T-SC": shape.t_pose_scaled_error, "V2V": shape.centred_error, HEIGHT: _height_error}

@@ -51,7 +51,7 @@ def build_matrix(results: pd.DataFrame, columns: Sequence[Column] | None = None)
         if column in matrix.values.columns:
             shown = cell["penalised_mean"] if cell["missing_rule"] == "penalise" else cell["mean"]
             matrix.values.loc[cell["row"], column] = np.nan if shown is None else shown
-            matrix.marks.loc[cell["row"], column] = _marks(cell)
+            matrix.marks.loc[cell["row"], column] = marks_of(cell)
     return matrix
 
 
@@ -107,7 +107,7 @@ def published_block(published: pd.DataFrame, columns: Sequence[Column], *, kind:
     pairs = zip(published["protocol"], published["measure"], published["kind"], strict=True)
     wanted = [(protocol, measure) in columns and own == kind for protocol, measure, own in pairs]
     shown = published.loc[
-        wanted, ["protocol", "measure", "method", "value", "unit", "paper", "table", "note", "source"]
+        wanted, ["protocol", "measure", "method", "train_set", "value", "unit", "paper", "table", "note", "source"]
     ]
     return shown.sort_values(by=["protocol", "measure", "value"], kind="stable").reset_index(drop=True)
 
@@ -145,8 +145,8 @@ def _empty(rows: Sequence[str], columns: Sequence[Column]) -> Matrix:
     return Matrix(filled(np.nan), filled(""), filled(HOLE))
 
 
-def _marks(cell: Mapping) -> str:
-    """Return the letters of the marks of one result row."""
+def marks_of(cell: Mapping) -> str:
+    """Return the letters of the marks of one result row, see ``MARKS``."""
     flags = {
         "t": cell["is_trained_on"],
         "f": cell["is_finetuned_on"],

@@ -14,9 +14,9 @@ from ..body import posing
 from ..body.joints import finger_chain
 from ..body.keypoints import convention, convert_keypoints
 from ..body.kids import load_kid_model, with_kid_weight
-from ..body.posing import PosingModel
+from ..body.posing import PoseParameters, PosingModel
 from ..errors import RecordError
-from .geometry import HAND_CLOUD
+from .geometry import HAND_CLOUD, NUM_SMPL_VERTICES, SMPL_WITH_JOINTS
 from .interface import BenchmarkPerson, Pose
 from .protocol import Protocol
 
@@ -35,8 +35,13 @@ def recorded_meshes(people: Sequence[BenchmarkPerson]) -> Float[np.ndarray, "peo
 
 
 def posed_meshes(model_dir: Path, protocol: Protocol) -> Pose:
-    """Return the function that poses people's parameters with the body the protocol names (m, camera space)."""
-    body = protocol.body_model
+    """Return the function that poses people's parameters with the body the protocol names (m, camera space).
+
+    Behind the vertices stand the 24 joints of the kinematic tree where the protocol compares those.
+    """
+    body, posed_by = protocol.body_model, PosingModel.vertices
+    if protocol.regressors.body == "kinematic_24":
+        posed_by = with_joints
 
     def pose(people: Sequence[BenchmarkPerson]) -> np.ndarray:
         groups: dict[tuple[str, bool], list[int]] = {}
@@ -46,11 +51,17 @@ def posed_meshes(model_dir: Path, protocol: Protocol) -> Pose:
         for (gender, is_kid), rows in groups.items():
             some = [people[row] for row in rows]
             load = load_kid_model if is_kid else PosingModel.load
-            posed = load(model_dir, body.kind, gender, body.num_betas).vertices(_parameters(some, protocol))
+            posed = posed_by(load(model_dir, body.kind, gender, body.num_betas), _parameters(some, protocol))
             meshes |= dict(zip(rows, posed, strict=True))
         return np.stack([meshes[row] for row in range(len(people))])
 
     return pose
+
+
+def with_joints(model: PosingModel, parameters: PoseParameters) -> Float[np.ndarray, "people 6914 3"]:
+    """Return the vertices of SMPL bodies and the joints of their kinematic tree, one behind the other (m)."""
+    joints = model.joints(parameters)[:, : SMPL_WITH_JOINTS - NUM_SMPL_VERTICES]
+    return np.concatenate([model.vertices(parameters), joints], axis=1)
 
 
 def stack_parameters(people: Sequence[BenchmarkPerson]) -> dict[str, np.ndarray]:

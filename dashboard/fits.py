@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..benchmark.align import similarity_transform
-from ..benchmark.comparison import Comparison, compare
+from ..benchmark.comparison import Comparison, compare_meshes
 from ..benchmark.people import to_benchmark
 from ..benchmark.protocol import Protocol
 from ..body.posing import PosingModel
@@ -37,12 +37,6 @@ class Difference:
     second: Shown
     distances: Float[np.ndarray, " points"]  # mm
     points: Literal["vertices", "joints"]  # what was compared
-
-
-def shown(person: StoredPerson, body: Body | None, name: str) -> Shown:
-    """Return a person as the figures take one."""
-    joints = None if person.joints_3d is None else person.joints_3d.astype(np.float64)
-    return Shown(name, body, joints)
 
 
 def pelvis(person: Shown) -> Float[np.ndarray, "3"]:
@@ -103,7 +97,7 @@ class Measured:
         """
         if protocol.ground_truth not in ("vertices", "parameters"):
             return None
-        comparison = compare(protocol, folder)
+        comparison = compare_meshes(protocol, folder)
         sides = (comparison.predicted, comparison.true)
         return cls(protocol, comparison, folder) if all(_WHOLE in side.points for side in sides) else None
 
@@ -113,9 +107,10 @@ class Measured:
         return "the pelvis" if self.protocol.alignment.all == "pelvis" else "the middle of the hips"
 
     def root(self, person: Shown) -> Float[np.ndarray, "3"]:
-        """Return the root that the protocol regresses from a mesh."""
+        """Return the root that the protocol regresses from a mesh, with the regressor of that mesh's body model."""
         assert person.body is not None
-        geometry = self.comparison.true
+        is_truth = person.body.kind == self.protocol.body_model.kind
+        geometry = self.comparison.true if is_truth else self.comparison.predicted
         return geometry.roots[geometry.points[_WHOLE].root](person.body.vertices[None])[0, 0]
 
     def true_body(self, person: StoredPerson) -> Body | None:

@@ -27,9 +27,10 @@ def test_the_root_is_the_one_that_the_protocol_names():
     pelvis = MeshSide(mesh, smpl_geometry(J, load_protocol("pw3d_lsp14_smplx2smpl")))
     np.testing.assert_allclose(pelvis.root("body", "joints14"), J[0] @ mesh)
     np.testing.assert_allclose(pelvis.points("body", "joints14"), J[list(LSP14)] @ mesh)
-    hips = MeshSide(mesh, smpl_geometry(J, load_protocol("emdb1")))
-    np.testing.assert_allclose(hips.root("all", "vertices"), (J[1] + J[2]) / 2 @ mesh)
-    assert hips.points("body", "joints24").shape == (2, 24, 3)
+    for name in ("emdb1", "rich_test"):
+        hips = MeshSide(mesh, smpl_geometry(J, load_protocol(name)))
+        np.testing.assert_allclose(hips.root("all", "vertices"), (J[1] + J[2]) / 2 @ mesh)
+        np.testing.assert_allclose(hips.points("body", "joints24"), J @ mesh)
     h36m = MeshSide(mesh, smpl_geometry(J, load_protocol("pw3d_h36m14"), H36M))
     np.testing.assert_allclose(h36m.root("body", "joints14"), H36M[0] @ mesh)
     np.testing.assert_allclose(h36m.points("body", "joints14"), H36M[list(H36M_TO_J14)] @ mesh)

@@ -64,11 +64,13 @@ class Asked:
     def about(cls, protocol: Protocol, tree: Path, models: Path, posed: dict) -> "Asked":
         kinds = {"joints": "hand_joints", "hand": "hand_cloud"}
         own = "smpl" if protocol.body_model.kind == "smpl" or protocol.conversion == "smplx_to_smpl" else "smplx"
+        if protocol.regressors.body == "kinematic_24":
+            own = "smpl_with_joints"
         comparison = compare(protocol, models, kinds.get(protocol.ground_truth, own))
         everyone = protocol.model_copy(update={"stride": 1})  # fakes are small
         people = list(islice(benchmark_people(tree, everyone), PEOPLE))
         keys = [person.person_key for person in people]
-        way = (*keys, protocol.ground_truth, protocol.body_model, protocol.conversion)
+        way = (*keys, protocol.ground_truth, protocol.body_model, protocol.conversion, own)
         if way not in posed:
             posed[way] = comparison.truth(people)
         meshes = dict(zip(keys, posed[way], strict=True))

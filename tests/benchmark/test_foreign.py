@@ -240,13 +240,15 @@ def test_smplx_meshes_meet_smpl_truth_by_each_protocols_own_joints(scored, trees
     truth = compare(protocol, standin_dir, "smpl").truth(people)
     rows = [1, 2, 4, 5, 7, 8, 12, 15, *range(16, 22)]
 
+    pelvis = (body.joint_regressor[0] @ vertices)[:, None]
+
     def joints(regressor, meshes):
         own = np.einsum("jv,pvc->pjc", regressor, meshes)
         return own[:, rows] - own[:, :1]
 
     for found, predicted in (
         (direct, joints(body.joint_regressor, vertices)),
-        (converted, joints(smpl, smplx_to_smpl(standin_dir)(vertices))),
+        (converted, smpl[rows] @ smplx_to_smpl(standin_dir)(vertices - pelvis)),
     ):
         wanted = np.linalg.norm(predicted - joints(smpl, truth), axis=-1).mean(axis=1) * 1000
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
@@ -278,8 +280,7 @@ def test_angles_come_from_the_pose_or_from_orientations_beside_joints(scored, tr
     rows = scored(pose, protocol).people
     np.testing.assert_allclose(rows[["MPJAE", "PA-MPJAE"]], 0, atol=1e-3)
 
-    smpl = PosingModel.load(standin_dir, "smpl", "neutral").joint_regressor
-    joints = np.einsum("jv,pvc->pjc", smpl, compare(protocol, standin_dir, "smpl").truth(people))
+    joints = compare(protocol, standin_dir, "smpl").truth(people)[:, 6890:]
     turns = np.stack([challenge_orientations(p.parameters) for p in people])
     columns = {"person_key": keys, "joints": joints, "joints_convention": np.array("smpl_24")}
     turned = turns @ Rotation.from_rotvec([0.3, 0, 0]).as_matrix()

@@ -64,6 +64,9 @@ def models(standin_dir, tmp_path):
         triangle = np.abs(middles - [0, HEIGHTS[measure], 0.1]).sum(axis=1).argmin()
         points[f"point{number}"] = {"face_idx": int(triangle), "bc": [1 / 3, 1 / 3, 1 / 3]}
         definitions[girth] = [f"point{number}", "another"]
+    for name, height in {"HeadTop": 0.3, "HeelLeft": -1.1}.items():
+        triangle = np.abs(middles - [0, height, 0.1]).sum(axis=1).argmin()
+        points[name] = {"face_idx": int(triangle), "bc": [0.5, 0.25, 0.25]}
     (tmp_path / "shapy" / "measurement_defitions.yaml").write_text(yaml.safe_dump(definitions))
     (tmp_path / "shapy" / "smplx_measurements.yaml").write_text(yaml.safe_dump(points))
     return tmp_path
@@ -93,12 +96,26 @@ def test_a_body_a_tenth_wider_is_a_tenth_off_around_and_not_in_height(models):
     np.testing.assert_allclose(rows["height-error"], 0, atol=1e-9)
 
 
+def test_the_height_is_that_from_the_heel_to_the_top_of_the_head(models):
+    """The owner's points, and not the extent of the mesh: raised arms and low toes do not count."""
+    template, faces = PosingModel.load(models).template, load_evaluation_assets(models).faces
+    points = yaml.safe_load((models / "shapy" / "smplx_measurements.yaml").read_text())
+    head, heel = (template[faces[points[name]["face_idx"]], 1] @ [0.5, 0.25, 0.25] for name in ("HeadTop", "HeelLeft"))
+    girths = load_girths(models)
+    np.testing.assert_allclose(girths.of("height-error", template[None] * [1, 1.1, 1]), 1100 * (head - heel))
+    assert 1100 * (head - heel) < 1050 * np.ptp(template[:, 1])
+
+
 def test_the_owners_files_are_asked_for_and_what_is_wrong_in_them_is_named(standin_dir, models):
     with pytest.raises(BodyModelError, match=r"measurement_defitions\.yaml is missing: it comes with SHAPY"):
         compare(PROTOCOL, standin_dir)
     compare(load_protocol("hbw_val"), standin_dir)  # which measures no girths
     path = models / "shapy" / "smplx_measurements.yaml"
-    path.write_text(path.read_text().replace("face_idx", "face"))
+    text = path.read_text()
+    path.write_text(text.replace("HeelLeft", "Heel"))
+    with pytest.raises(BodyModelError, match="HeelLeft should have face_idx and three weights bc, found None"):
+        compare(PROTOCOL, models)
+    path.write_text(text.replace("face_idx", "face"))
     with pytest.raises(BodyModelError, match=r"point0 should have face_idx and three weights bc, found \{"):
         compare(PROTOCOL, models)
     (models / "shapy" / "measurement_defitions.yaml").write_text("CW_p: 3\n")

@@ -111,6 +111,12 @@ def test_parameters_of_children_are_posed_as_such_when_they_are_marked(tmp_path,
     contents = [(name_of(stored), params_of(stored)) for stored, _, _ in truth]
     write(tmp_path, contents)
     assert score_agora(tmp_path, PROTOCOL, tree, models).summary["MVE"] == 0.0
+    girls = [
+        (name, content | ({"gender": "female"} if "age" in content and content["gender"] == "neutral" else {}))
+        for name, content in contents
+    ]
+    write(tmp_path, girls)  # whom the owner's evaluation poses with the neutral model, whatever the file says
+    assert score_agora(tmp_path, PROTOCOL, tree, models).summary["MVE"] == 0.0
     with_flags = [
         (name, {key: value for key, value in content.items() if key != "age"} | {"kid_flag": "age" in content})
         for name, content in contents

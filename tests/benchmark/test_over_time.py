@@ -56,8 +56,8 @@ def people() -> list[BenchmarkPerson]:
 
 @pytest.fixture(scope="module")
 def comparison(standin_dir, people) -> Comparison:
-    """SMPL meshes against SMPL meshes, posed once."""
-    found = compare(EMDB, standin_dir, "smpl")
+    """SMPL bodies with the joints of their trees against such, posed once."""
+    found = compare(EMDB, standin_dir, "smpl_with_joints")
     meshes = dict(zip([p.person_key for p in people], found.truth(people), strict=True))
     return replace(found, truth=lambda some: np.stack([meshes[p.person_key] for p in some]))
 

@@ -65,8 +65,10 @@ def test_the_habits_of_published_evaluations_are_told():
         "agora_test": "hands and faces of the missed count with an error of zero (the owner's habit)",
         "freihand_eval": "with labels of right_hand",
         "interhand26m_test": "a joint that is not labelled does not count",
-        "pw3d_challenge": "Angles need a predicted pose or orientations",
+        "pw3d_challenge": "Body joints come from SMPL's kinematic tree, all 24, those of a mesh alone from the neutral",
         "agora_val_everyone": "every person of agora val.",
+        "rich_test": "all 24 rows of SMPL's J_regressor",
+        "pw3d_lsp14_smplx2smpl": "The pelvis of a converted mesh is that of the SMPL-X mesh",
     }
     for name, expected in words.items():
         assert expected in describe(load_protocol(name)), name
@@ -121,6 +123,8 @@ def test_a_missing_person_costs_by_the_part_of_the_measure():
         ({"ground_truth": "parameters"}, "gendering is none exactly when the ground truth is not posed"),
         ({"measures": ["PVE", "ACC"], "stride": 2}, "measures of motion need every picture, found stride 2"),
         ({"measures": ["PVE", "MPJAE"]}, "measures of angles need a posed truth (parameters), found vertices"),
+        ({"regressors": {"body": "kinematic_24"}}, "kinematic_24 needs a posed truth of SMPL"),
+        ({"regressors": {"converted_root": "smplx"}}, "converted_root is for meshes that are converted"),
         ({"ground_truth": "hidden"}, "a hidden ground truth needs a submission format"),
         ({"boxes": {"source": "detector", "padding": 1}}, "detector must be named exactly when source is detector"),
         ({"id": "other"}, "the id should be 'ehf' as the file, found 'other'"),

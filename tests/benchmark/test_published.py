@@ -48,6 +48,15 @@ def test_a_number_of_ehf_leads_to_our_protocol_and_measure():
     assert found.loc[found["part"] == "all", "value"].tolist() == [45.4]
 
 
+def test_columns_of_agora_for_parts_are_not_its_columns_for_whole_bodies():
+    table = load_published()
+    found = table[(table["method"] == "AiOS") & (table["protocol"] == "agora_test") & (table["metric"] == "NMVE")]
+    assert dict(zip(found["part"], found["measure"].fillna(""), strict=True)) == {"all": "NMVE", "body": ""}
+    named = table.dropna(subset=["protocol", "measure"])
+    columns = ["method", "paper", "table", "train_set", "protocol", "measure", "source"]
+    assert not named.duplicated(columns).any()
+
+
 def test_only_known_protocols_and_measures_are_named():
     table = load_published()
     assert set(table["protocol"].dropna()) <= set(protocols())
@@ -60,6 +69,20 @@ def test_only_known_protocols_and_measures_are_named():
     assert pw3d["SAM 3D Body"] == ["pw3d_h36m14"]
     assert pw3d["SMPLer-X"] == ["pw3d_lsp14_smplreg"]
     assert pw3d["PEAR"] == []
+
+
+def test_numbers_of_agora_val_belong_to_whoever_was_asked_and_matched():
+    """AiOS publishes the owner's evaluation, of 22 joints of matched people; Hand4Whole++ keeps children."""
+    table = load_published()
+    aios = table[(table["paper"] == "AiOS") & (table["test_set"] == "AGORA-val")]
+    assert set(aios["protocol"]) == {"agora_val_official"}
+    named = aios.dropna(subset=["measure"])
+    assert dict(zip(named["measure"], named["value"], strict=True)) == {"PVE@body": 60.9, "MPJPE@body22": 58.9}
+    assert set(table.loc[table["protocol"] == "agora_val_everyone", "paper"]) == {"Hand4Whole++"}
+    assert "agora_val" not in set(table["protocol"])
+    # Another truth, other cameras, or an alignment of its own.
+    elsewhere = table[table["test_set"].isin(["ARCTIC", "InterHand2.6M"])]
+    assert elsewhere["protocol"].isna().all()
 
 
 def test_a_measure_is_one_of_the_protocols_own():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from ehps.benchmark import scaling
+from ehps.benchmark.measures import means
 from ehps.benchmark.protocol import load_protocol, protocols
 from ehps.benchmark.published import load_published
 from ehps.benchmark.results import Result, RunFacts, make_result
@@ -83,3 +84,21 @@ def test_the_table_is_the_best_by_size_and_people_and_leaves_out_who_does_not_te
     table = scaling.scaling_table(points, scaling.curve_name("ehf", "PVE", protocols()))
     assert (table.index.tolist(), table.columns.tolist()) == ([10, 90], [100, 1000])
     np.testing.assert_array_equal(table.to_numpy(), [[90, 70], [np.nan, 60]])
+
+
+def test_a_mean_is_measured_where_all_of_its_protocols_are():
+    names = means()["MPE"].protocols
+    errors = dict(zip(names, (50.0, 60.0, 70.0, 80.0, 100.0), strict=True))
+    primary = load_protocol("ehf").primary
+
+    def of(model: str, protocol: str) -> Result:
+        own = result(errors[protocol], training_people=7000, network_parameters=10**6)
+        measured = {load_protocol(protocol).primary: own.measures[primary]}
+        return own.model_copy(
+            update={"model": model, "protocol": protocol, "primary": next(iter(measured)), "measures": measured}
+        )
+
+    results = [of("whole", name) for name in names] + [of("holes", name) for name in names[:-1]]
+    points = scaling.measured_points(results, protocols())
+    (row,) = points.loc[points["curve"] == scaling.MPE].to_dict("records")
+    assert (row["method"], row["value"], row["people"], row["parameters"]) == ("whole (r)", 72.0, 7000, 10**6)

@@ -192,6 +192,22 @@ def test_latex_escapes_what_would_break_a_table():
     assert escape_latex("a_b & 50% {x} \\ ^") == r"a\_b \& 50\% \{x\} \textbackslash{} \^{}"
 
 
+def test_shares_have_more_digits_than_millimetres(result_rows):
+    rows = result_rows(cell("a", "p", 0.6971, measure="PCK@0.05"), cell("a", "ehf", 80.04))
+    matrix = build_matrix(rows, [("p", "PCK@0.05"), ("ehf", "PVE")])
+    assert r"a & \textbf{0.697} & \textbf{80.0} \\" in to_latex(matrix)
+    assert r"a & \textbf{0.69710} & \textbf{80.040} \\" in to_latex(matrix, decimals=3)
+
+
+def test_a_model_that_diverged_does_not_make_all_others_alike(result_rows):
+    rows = result_rows(
+        *(cell(name, "ehf", value) for name, value in zip("abcde", (60.0, 65.0, 70.0, 80.0, 900.0), strict=True))
+    )
+    assert badness(build_matrix(rows))[:, 0].tolist() == pytest.approx([0, 1 / 6, 1 / 3, 2 / 3, 1])
+    same = result_rows(*(cell(name, "ehf", value) for name, value in zip("abc", (60.0, 60.0, 90.0), strict=True)))
+    assert badness(build_matrix(same))[:, 0].tolist() == [0, 0, 1]
+
+
 def test_other_frames_print_the_same_way():
     table = pd.DataFrame({"name": ["a", "bc|d"], "value": ["1.0", "22.0"]})
     assert frame_to_text(table).splitlines() == ["name  value", "----  -----", "a       1.0", "bc|d   22.0"]
@@ -210,6 +226,7 @@ def test_words_stand_left_and_numbers_right():
 def published():
     """Two papers on one method, a re-run of it, and another method."""
     defaults = {"protocol": "ehf", "measure": "PVE", "unit": "mm", "kind": "published", "note": "", "table": "T1"}
+    defaults |= {"train_set": ""}
     rows = [
         {"method": "Large", "value": 62.0, "paper": "A", "source": "paper A"},
         {"method": "Large", "value": 64.0, "paper": "B", "source": "paper B"},
