@@ -16,6 +16,7 @@ from jaxtyping import Float
 from ..errors import BodyModelError, MissingExtraError
 from .hands import Side
 from .posing import model_path, read_model_file
+from .standin import standin_dir
 
 ENVIRONMENT = "EHPS_BODY_MODELS"
 
@@ -26,8 +27,6 @@ def model_dir() -> Path | None:
     if not value:
         return None
     if value == "standin":
-        from .standin import standin_dir
-
         return standin_dir()
     path = Path(value).expanduser()
     if not path.is_dir():

@@ -120,7 +120,7 @@ class PosingModel:
     gender: str
     template: Float[np.ndarray, "vertices 3"]
     shape_directions: Float[np.ndarray, "vertices 3 components"]  # betas, then expression
-    pose_directions: Float[np.ndarray, "vertices 3 pose_features"]
+    pose_directions: Float[np.ndarray, "vertices 3 pose_features"]  # as precise as the file: blended in doubles
     joint_regressor: Float[np.ndarray, "joints vertices"]
     skinning: Float[np.ndarray, "vertices joints"]
     parents: tuple[int, ...]
@@ -221,7 +221,9 @@ class PosingModel:
 
     def _surface(self, ids: Int[np.ndarray, " points"] | slice) -> Surface:
         """Return the part of the model that moves some vertices; a slice copies nothing."""
-        return surface_of(self.template[ids], self.shape_directions[ids], self.pose_directions[ids], self.skinning[ids])
+        posed = self.pose_directions[ids]
+        posed = posed if isinstance(ids, slice) else posed.astype(np.float64, copy=False)
+        return surface_of(self.template[ids], self.shape_directions[ids], posed, self.skinning[ids])
 
     def _pose(self, parameters: PoseParameters) -> "_Posed":
         """Return the bodies with their kinematic chain posed, without transl."""
@@ -329,7 +331,7 @@ def _load(path: Path, kind: str, gender: str, num_betas: int) -> PosingModel:
         gender=gender,
         template=np.asarray(data["v_template"], np.float64),
         shape_directions=np.asarray(directions, np.float64),
-        pose_directions=np.asarray(data["posedirs"], np.float64),
+        pose_directions=np.asarray(data["posedirs"]),
         joint_regressor=_dense(data["J_regressor"]),
         skinning=np.asarray(data["weights"], np.float64),
         parents=parents,

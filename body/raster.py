@@ -34,7 +34,7 @@ def fragments(
     spans = np.maximum(high - low + 1, 0)
     face, column, row = boxes_to_pixels(low, spans)
     share = barycentric(corner, face, column, row)
-    inside = (share >= 0).all(axis=1)
+    inside = (share[:, 0] >= 0) & (share[:, 1] >= 0) & (share[:, 2] >= 0)
     face, column, row, share = face[inside], column[inside], row[inside], share[inside]
     nearness = np.einsum("fc,fc->f", share, 1 / vertices[:, 2][faces][face])
     place = row * width + column

@@ -10,10 +10,19 @@ branches for the quaternion), because labels with tiny rotations are common and 
 
 from typing import Any, TypeVar
 
-from array_api_compat import array_namespace
+import array_api_compat
+import numpy as np
 
 # A numpy array or a torch tensor; the result is of the same kind.
 Array = TypeVar("Array", bound=Any)
+
+
+def array_namespace(array: Any) -> Any:
+    """Return the functions of an array's library by their standard names.
+
+    Those of NumPy 2 are its own: ``array_api_compat`` would load all of NumPy, f2py and its tests among it, to say so.
+    """
+    return np if isinstance(array, np.ndarray) else array_api_compat.array_namespace(array)
 
 
 def _cross(xp: Any, a: Any, b: Any) -> Any:

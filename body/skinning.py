@@ -2,7 +2,8 @@
 
 Arrays here carry people on their last axis: each step then runs over neighbours in memory, blend shapes and skinning
 are plain matrix products, and a level of the kinematic tree costs a dozen calls whatever the number of people.
-Everything is in double precision, so that a label rounded to float32 does not depend on processor or batch.
+Everything is computed in double precision, so that a label rounded to float32 does not depend on processor or batch;
+the pose blend shapes of a whole body, 15 million numbers, stay as its file has them and become doubles block by block.
 """
 
 from functools import lru_cache
@@ -115,7 +116,7 @@ def skinned(
     for start in range(0, len(out), CACHED_POINTS):
         block = slice(start, start + CACHED_POINTS)
         rows = slice(3 * start, 3 * (start + CACHED_POINTS))
-        shaped = surface.pose_directions[rows] @ features
+        shaped = surface.pose_directions[rows].astype(np.float64, copy=False) @ features
         shaped += surface.shape_directions[rows] @ components
         shaped += surface.template[block].reshape(-1, 1)
         part = out[block]

@@ -7,21 +7,33 @@ to orange (worst), two hues that every colour vision tells apart; the number its
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from ..benchmark.heatmap import badness
-from ..benchmark.measures import MeanOfPrimaries, get_measure, lower_is_better, means, measures
+from ..benchmark.measures import MeanOfPrimaries, digits, get_measure, lower_is_better, means, measures
 from ..benchmark.protocol import Protocol
 from ..benchmark.render import SIGNS
-from ..benchmark.tables import Column, Matrix, add_mean, build_matrix, newest_versions, ranks, row_labels, sort_rows
+from ..benchmark.tables import (
+    HOLE,
+    Column,
+    Matrix,
+    add_mean,
+    build_matrix,
+    newest_versions,
+    ranks,
+    row_labels,
+    sort_rows,
+)
 
 PRIMARY = "primary"
-Shown = Literal["mm", "to best", "% of best", "% of published", "rank"]
+Shown = Literal["absolute", "difference", "% of best", "% of published", "rank"]
+SHOWN: tuple[Shown, ...] = get_args(Shown)
 CHOSEN = "MPE"  # the measure of a mean over sets that somebody chose: primaries in mm, lower is better
 Best = Mapping[Column, tuple[float, str]]  # the best published number of a column, and whose it is
+_MEANS, _NAMED = "mean", 6  # heading of their columns; models of a sentence
 _UNDERLINE = "\N{COMBINING LOW LINE}"
 _INVISIBLE = "\N{ZERO WIDTH SPACE}"
 _BEST_RGB, _WORST_RGB, _STRENGTH = "0,114,178", "213,94,0", 0.34
@@ -57,32 +69,47 @@ def columns(results: pd.DataFrame, chosen: str, part: str | None) -> list[Column
 def matrix_of(
     results: pd.DataFrame, chosen: str, part: str | None, known: Mapping[str, Protocol], sets: Sequence[str] = ()
 ) -> Matrix:
-    """Return the matrix of a choice, best row of its first column first; with the primaries stand the means.
+    """Return the matrix of a choice with its means before it, best row of the column that tells most first.
 
-    A mean over protocols is added where at least one of its protocols was measured by somebody. ``sets`` are protocols
-    whose mean stands first, for the rows that have them all.
+    Means of primaries stand with the primaries, means of a measure with that measure, where at least one of their
+    protocols was measured by somebody. ``sets`` are protocols whose mean stands first, for the rows that have them all.
     """
     matrix = build_matrix(results, columns(results, chosen, part))
-    if chosen == PRIMARY:
-        primaries = {name: protocol.primary for name, protocol in known.items()}
-        measured = {protocol for protocol, _ in matrix.values.columns}
-        for mean in means().values():
-            if measured & set(mean.protocols):
-                matrix = add_mean(matrix, mean, primaries)
-        matrix = _with_chosen_mean(matrix, sets, primaries) if sets else matrix
-    return sort_rows(matrix, matrix.values.columns[0]) if len(matrix.values.columns) else matrix
+    primaries = {name: protocol.primary for name, protocol in known.items()}
+    measured = {protocol for protocol, _ in matrix.values.columns}
+    there = {None} if chosen == PRIMARY else {measure for _, measure in matrix.values.columns}
+    for mean in means().values():
+        if mean.measure in there and measured & set(mean.protocols):
+            matrix = add_mean(matrix, mean, primaries)
+    if chosen == PRIMARY and sets:
+        matrix = _with_chosen_mean(matrix, sets, primaries)
+    matrix = _in_order(matrix, sorted(matrix.values.columns, key=lambda column: column[1] not in means()))
+    return sort_rows(matrix, telling(matrix)) if len(matrix.values.columns) else matrix
+
+
+def telling(matrix: Matrix) -> Column:
+    """Return the column to sort by: the first mean that somebody has, or the column with the most numbers."""
+    counts = matrix.values.notna().sum().to_numpy()
+    for column, count in zip(matrix.values.columns, counts, strict=True):
+        if count and (column[1] in means()):
+            return column
+    return matrix.values.columns[int(np.argmax(counts))]
 
 
 def _with_chosen_mean(matrix: Matrix, sets: Sequence[str], primaries: Mapping[str, str]) -> Matrix:
     """Return the matrix with the mean over some protocols as its first column."""
-    name = f"mean of {len(sets)} sets"
+    name = f"mean of {len(sets)} set{'s' if len(sets) > 1 else ''}"
     mean = MeanOfPrimaries(name=name, display_name=name, description="", protocols=tuple(sets))
     wider = add_mean(matrix, mean, primaries)
-    labels = [(name, CHOSEN), *matrix.values.columns]
-    order = [len(labels) - 1, *range(len(labels) - 1)]
-    frames = (frame.iloc[:, order] for frame in (wider.values, wider.marks, wider.holes))
-    index = pd.MultiIndex.from_tuples(labels, names=matrix.values.columns.names)
-    return Matrix(*(frame.set_axis(index, axis=1) for frame in frames))
+    wider = _in_order(wider, [(name, name), *matrix.values.columns])
+    index = pd.MultiIndex.from_tuples([(name, CHOSEN), *matrix.values.columns], names=matrix.values.columns.names)
+    return Matrix(*(frame.set_axis(index, axis=1) for frame in (wider.values, wider.marks, wider.holes)))
+
+
+def _in_order(matrix: Matrix, order: list[Column]) -> Matrix:
+    """Return a matrix with the columns that are named, in that order."""
+    places = [matrix.values.columns.get_loc(column) for column in order]
+    return Matrix(matrix.values.iloc[:, places], matrix.marks.iloc[:, places], matrix.holes.iloc[:, places])
 
 
 def can_be_averaged(known: Mapping[str, Protocol], results: pd.DataFrame) -> list[str]:
@@ -100,14 +127,28 @@ def without_empty_means(matrix: Matrix) -> tuple[Matrix, str]:
     ]
     empty = [measure for (_, measure), is_gone in zip(matrix.values.columns, is_empty, strict=True) if is_gone]
     kept = [column for column, is_gone in zip(matrix.values.columns, is_empty, strict=True) if not is_gone]
-    measured = {protocol for protocol, _ in kept}
-    holes = [
-        f"{m.display_name} {len(measured & set(m.protocols))} of {len(m.protocols)}"
-        for m in map(means().get, empty)
-        if m
-    ]
-    sentence = f"A mean needs all of its protocols; measured here: {', '.join(holes)}." if holes else ""
-    return Matrix(matrix.values.loc[:, kept], matrix.marks.loc[:, kept], matrix.holes.loc[:, kept]), sentence
+    most = {name: max(_parts_of(hole) for hole in matrix.holes[name, name]) for name in empty}
+    holes = [f"{means()[name].display_name} {most[name]} of {len(means()[name].protocols)}" for name in empty]
+    sentence = f"A mean needs all of its protocols; the most that a model has: {', '.join(holes)}." if holes else ""
+    return _in_order(matrix, kept), sentence
+
+
+def incomplete_means(matrix: Matrix) -> str:
+    """Return a sentence on the models that lack protocols of a mean; a table of numbers has no room for ``4/5``."""
+    said = []
+    for name, measure in matrix.values.columns:
+        if measure in means():
+            holes = matrix.holes[name, measure].loc[matrix.values[name, measure].isna()]
+            lacking = [f"{model} {hole.replace('/', ' of ')}" for model, hole in holes.items() if hole != HOLE]
+            more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+            title = means()[measure].display_name if name == measure else name
+            said += [f"Protocols of {title}: {', '.join(lacking[:_NAMED])}{more}."] if lacking else []
+    return " ".join(said)
+
+
+def _parts_of(hole: str) -> int:
+    """Return how many protocols of a mean a row has, as its hole says: ``3/5``."""
+    return 0 if hole == HOLE else int(hole.partition("/")[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +170,7 @@ def face_of(
 ) -> Face:
     """Return how a matrix looks; the numbers shown may be relative to the best of their column.
 
-    ``best`` are the published numbers that "% of published" refers to, ``intervals`` stand behind numbers in mm.
+    ``best`` are the published numbers that "% of published" refers to, ``intervals`` stand behind absolute numbers.
     """
     values = matrix.values
     headings = [_heading(column, position, known) for position, column in enumerate(values.columns)]
@@ -139,12 +180,11 @@ def face_of(
     for row, column in np.argwhere(values.notna().to_numpy()):
         place = int(places.iat[row, column])
         cell = (str(values.index[row]), values.columns[column])
-        behind = (intervals or {}).get(cell, "") if shown == "mm" else ""
-        texts.iat[row, column] = _text(
-            float(numbers.iat[row, column]), place, behind, str(matrix.marks.iat[row, column]), shown
-        )
+        behind = (intervals or {}).get(cell, "") if shown == "absolute" else ""
+        text = _number(float(numbers.iat[row, column]), shown, cell[1][1])
+        texts.iat[row, column] = _text(text, place, behind, str(matrix.marks.iat[row, column]))
         styles.iat[row, column] = "font-weight: 700;" if place == 1 else ""
-    styles = styles + colours(values)
+    styles = styles + colours(matrix)
     for table in (numbers, texts, styles):
         table.columns = labels
     return Face(numbers, texts, styles, {lower: c for (_, lower), c in zip(headings, values.columns, strict=True)})
@@ -168,7 +208,7 @@ def heat_table(matrix: Matrix, face: Face) -> pd.DataFrame:
     """Return one row a cell of a matrix, as ``cell_charts.heatmap`` takes it."""
     shades, rows = badness(matrix), []
     for place, heading in enumerate(face.numbers.columns):
-        title = " ".join(part.strip(_INVISIBLE) for part in heading)
+        title = " ".join(part.strip(_INVISIBLE) for part in heading if part != _MEANS)
         for row, model in enumerate(face.numbers.index):
             text = face.texts.iat[row, place].replace(_UNDERLINE, "")
             cell = {"model": model, "column": title, "text": text, "badness": shades[row, place]}
@@ -185,18 +225,23 @@ def _heading(column: Column, position: int, known: Mapping[str, Protocol]) -> tu
     arrow = "\N{DOWNWARDS ARROW}" if lower_is_better(measure) else "\N{UPWARDS ARROW}"
     if measure in means():
         name = means()[measure].display_name if protocol == measure else protocol
-        return "mean of primaries", f"{name} {arrow}" + _INVISIBLE * position
+        return _MEANS, f"{name} {arrow}" + _INVISIBLE * position
     title = known[protocol].display_name if protocol in known else protocol
     return title, f"{get_measure(measure).display_name} {arrow}" + _INVISIBLE * position
 
 
 def intervals_of(results: pd.DataFrame) -> dict[tuple[str, Column], str]:
-    """Return the 95 % intervals of the means of some results by row label and column, as text."""
+    """Return the 95 % intervals of the means of some results by row label and column, as text.
+
+    Where a protocol shows the mean with a penalty for the missing, there is none: the interval is of the answered.
+    """
     table = newest_versions(results)
     table = table.assign(row=row_labels(table)).dropna(subset=["ci_low", "ci_high"])
+    table = table.loc[~((table["missing_rule"] == "penalise") & (table["missing"] > 0))]
     cells = (table[name].tolist() for name in ("row", "protocol", "measure", "ci_low", "ci_high"))
     return {
-        (row, (name, measure)): f"[{low:.1f}, {high:.1f}]" for row, name, measure, low, high in zip(*cells, strict=True)
+        (row, (name, measure)): f"[{low:.{digits(measure)}f}, {high:.{digits(measure)}f}]"
+        for row, name, measure, low, high in zip(*cells, strict=True)
     }
 
 
@@ -207,7 +252,7 @@ def relative(values: pd.DataFrame, shown: Shown, published: Best | None = None) 
     """
     signs = pd.Series([1.0 if lower_is_better(measure) else -1.0 for _, measure in values.columns], values.columns)
     best = (values * signs).min() * signs
-    if shown == "to best":
+    if shown == "difference":
         return values - best
     if shown == "% of best":
         return 100 * values / best
@@ -217,17 +262,27 @@ def relative(values: pd.DataFrame, shown: Shown, published: Best | None = None) 
     return (values * signs).rank(method="min") if shown == "rank" else values.copy()
 
 
-_FORMATS = {"mm": "{:.1f}", "to best": "{:+.1f}", "% of best": "{:.1f}", "% of published": "{:.1f}", "rank": "{:.0f}"}
+def _number(number: float, shown: Shown, measure: str) -> str:
+    """Return a number of a measure as text; a dash where nothing is published to refer to."""
+    if not np.isfinite(number):
+        return HOLE
+    if shown in ("absolute", "difference"):
+        return f"{number:{'+' if shown == 'difference' else ''}.{digits(measure)}f}"
+    return f"{number:.0f}" if shown == "rank" else f"{number:.1f}"
 
 
-def _text(number: float, place: int, behind: str, marks: str, shown: Shown) -> str:
+def _text(text: str, place: int, behind: str, marks: str) -> str:
     """Return a number, underlined when it is the second best, with its interval and the signs of its marks."""
-    if not np.isfinite(number):  # nothing is published to refer to
-        return "\N{EN DASH}"
-    text = _FORMATS[shown].format(number)
+    if text == HOLE:
+        return text
     text = underlined(text) if place == 2 else text
     signs = "".join(SIGNS[letter] for letter in marks)
     return " ".join(part for part in (text, behind, signs) if part)
+
+
+def is_seen(letter: str) -> bool:
+    """Return whether a letter takes room of its own."""
+    return letter not in (_UNDERLINE, _INVISIBLE)
 
 
 def underlined(text: str) -> str:
@@ -235,15 +290,12 @@ def underlined(text: str) -> str:
     return "".join(letter + _UNDERLINE for letter in text)
 
 
-def colours(values: pd.DataFrame) -> pd.DataFrame:
+def colours(matrix: Matrix) -> pd.DataFrame:
     """Return the background of each cell as CSS; a column whose numbers are all equal has none."""
-    out = pd.DataFrame("", index=values.index, columns=values.columns)
-    for position, (_, measure) in enumerate(values.columns):
-        numbers = values.iloc[:, position].to_numpy(float) * (1 if lower_is_better(measure) else -1)
-        if np.isfinite(numbers).sum() < 2 or np.nanmax(numbers) == np.nanmin(numbers):
-            continue
-        share = (numbers - np.nanmin(numbers)) / (np.nanmax(numbers) - np.nanmin(numbers))
-        out.isetitem(position, [_background(value) for value in share])
+    out = pd.DataFrame("", index=matrix.values.index, columns=matrix.values.columns)
+    for position, shares in enumerate(badness(matrix).T):
+        if np.nanmax(shares, initial=0) > 0:
+            out.isetitem(position, [_background(share) for share in shares])
     return out
 
 
@@ -260,21 +312,31 @@ def published_table(published: pd.DataFrame, shown: Sequence[Column], known: Map
 
     ``published`` is long, as ``tables.published_block`` returns it. The best of the first column with numbers is first.
     """
-    keys = ["method", "paper", "table", "source"]
-    wanted = [column for column in shown if column[1] not in means()]
-    if published.empty or not wanted:
+    keys = ["method", "train_set", "paper", "table", "source"]
+    if published.empty:
         return pd.DataFrame(columns=[*keys])
     columns_ = published["protocol"] + "|" + published["measure"]
     wide = published.assign(column=columns_).pivot_table(index=keys, columns="column", values="value", aggfunc="first")
-    order = [f"{protocol}|{measure}" for protocol, measure in wanted if f"{protocol}|{measure}" in wide.columns]
+    order = [f"{protocol}|{measure}" for protocol, measure in shown if f"{protocol}|{measure}" in wide.columns]
     wide = wide.loc[:, order].sort_values(by=order, kind="stable", na_position="last")
-    titles = [_published_title(protocol, measure, known) for protocol, measure in (name.split("|") for name in order)]
+    titles = [published_title((protocol, measure), known) for protocol, measure in (name.split("|") for name in order)]
     wide.columns = pd.Index(titles)
     return wide.reset_index()
 
 
-def _published_title(protocol: str, measure: str, known: Mapping[str, Protocol]) -> str:
+def published_title(column: Column, known: Mapping[str, Protocol]) -> str:
+    """Return the heading of a column of published numbers."""
+    protocol, measure = column
+    if measure in means():
+        return means()[measure].display_name
     return f"{known[protocol].display_name if protocol in known else protocol} {get_measure(measure).display_name}"
+
+
+def with_published_means(published: pd.DataFrame) -> pd.DataFrame:
+    """Return published numbers in which those of a mean over protocols bear its name in place of a protocol."""
+    is_mean = published["metric"].isin(list(means())) & published["protocol"].isna() & (published["part"] == "all")
+    named = {name: published[name].mask(is_mean, published["metric"]) for name in ("protocol", "measure")}
+    return published.assign(**named)
 
 
 def published_names(models: Sequence[str], methods: Sequence[str]) -> dict[str, str]:
@@ -287,7 +349,8 @@ def published_names(models: Sequence[str], methods: Sequence[str]) -> dict[str, 
 def best_by_protocol(results: pd.DataFrame, published: pd.DataFrame, known: Mapping[str, Protocol]) -> pd.DataFrame:
     """Return one row a protocol: its primary measure, the best and second model, and the best published number."""
     if results.empty:
-        return pd.DataFrame(columns=["protocol", "measure", "best", "value", "second", "models", "published", "method"])
+        names = ("id", "protocol", "measure_id", "measure", "best", "value", "second", "models", "published", "method")
+        return pd.DataFrame(columns=list(names))
     matrix, best = build_matrix(newest_versions(results)), best_published(published)
     rows = []
     for protocol, measure in matrix.values.columns:
@@ -298,7 +361,9 @@ def best_by_protocol(results: pd.DataFrame, published: pd.DataFrame, known: Mapp
         theirs = best.get((protocol, measure), (None, ""))
         rows.append(
             {
+                "id": protocol,
                 "protocol": known[protocol].display_name if protocol in known else protocol,
+                "measure_id": measure,
                 "measure": get_measure(measure).display_name,
                 "best": ordered.index[0],
                 "value": float(ordered.iloc[0]),
@@ -317,9 +382,9 @@ def best_published(published: pd.DataFrame) -> dict[Column, tuple[float, str]]:
     out: dict[Column, tuple[float, str]] = {}
     columns_ = (rows[name].tolist() for name in ("protocol", "measure", "value", "method", "paper"))
     for protocol, measure, value, method, paper in zip(*columns_, strict=True):
-        if measure not in measures() or not isinstance(protocol, str):
+        if measure not in {*measures(), *means()} or not isinstance(protocol, str):
             continue
         before = out.get((protocol, measure))
-        if before is None or (value < before[0] if get_measure(measure).lower_is_better else value > before[0]):
+        if before is None or (value < before[0] if lower_is_better(measure) else value > before[0]):
             out[protocol, measure] = (float(value), f"{method} ({paper})")
     return out

@@ -112,8 +112,13 @@ def facets_of(sources: Sequence[str]) -> tuple[Facet, ...]:
 
 
 def profile_sql(wanted: Wanted) -> str:
-    """Return the question how many people share their answers to all facets: a row for each combination."""
+    """Return the question how many people share their answers to all facets: a row for each combination.
+
+    Where nothing but facets chooses people, the build has counted them already (``label_counts``).
+    """
     answers = ", ".join(f"{sql} AS {name}" for name, sql in ANSWERS.items())
+    if wanted == Wanted():
+        return f"SELECT {answers}, sum(people)::BIGINT AS people\nFROM label_counts\nGROUP BY ALL"
     return f"SELECT {answers}, count(*) AS people\n{_rows(wanted)}{_where(_conditions(wanted))}\nGROUP BY ALL"
 
 

@@ -1,11 +1,14 @@
 """Figures of runs, conversions and scaling as Altair charts; see ``charts`` for the house rules."""
 
+import math
+
 import altair as alt
 import pandas as pd
 
-from .charts import LEGEND, Chart, bars_height, framed
+from .charts import LEGEND, Chart, framed
 from .theme import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 
+_LONG = 8.0  # times the first place of a logarithmic axis is its last, from which on it counts in 1, 2, 5
 COLOURS = [BLUE, VERMILION, GREEN, PURPLE, ORANGE, "#56B4E9", "#9C7A00", GREY]
 
 
@@ -50,58 +53,17 @@ def rate(curve: pd.DataFrame, title: str, form: str, height: int = 190) -> Chart
     return framed(line, height)
 
 
-def shares(members: pd.DataFrame, target: str, titles: tuple[str, str]) -> Chart:
-    """Return bars of shares with a tick where each should be; columns ``member``, ``share``, ``target``, ``people``."""
-    bar, tick = titles
-    order = list(members["member"])
-    base = alt.Chart(members).encode(y=alt.Y("member:N", sort=order, title=None, axis=alt.Axis(labelLimit=180)))
-    tooltip = ["member:N", alt.Tooltip("people:Q", format=","), alt.Tooltip("share:Q", title=bar, format=".2%")]
-    tooltip += [alt.Tooltip(f"{target}:Q", title=tick, format=".2%")]
-    bars = base.mark_bar(cornerRadiusEnd=2, size=13).encode(
-        x=alt.X("share:Q", title="share of the people", axis=alt.Axis(format="~%", tickCount=5)),
-        color=alt.datum(bar),
-        tooltip=tooltip,
-    )
-    ticks = base.mark_tick(thickness=3, size=20).encode(x=f"{target}:Q", color=alt.datum(tick), tooltip=tooltip)
-    layers = [bars, ticks] if bool(members[target].notna().to_numpy().any()) else [bars]
-    scale = alt.Scale(domain=[bar, tick][: len(layers)], range=[BLUE, ORANGE][: len(layers)])
-    drawn = alt.layer(*layers).encode(color=alt.Color(title=None, legend=LEGEND, scale=scale))
-    return framed(drawn, bars_height(len(members), has_legend=True, has_title=True, size=26))
-
-
-def unit_states(splits: pd.DataFrame, states: dict[str, str]) -> Chart:
-    """Return a bar a source and split, divided by the state of its units; ``states`` gives each a colour."""
-    table = splits.assign(place=splits["dataset"] + " " + splits["split"])
-    long = table.melt(["place"], list(states), var_name="state", value_name="count")
-    long = long.loc[long["count"] > 0].assign(order=lambda rows: rows["state"].map(list(states).index))
-    present = [state for state in states if state in set(long["state"])]
-    bars = (
-        alt.Chart(long)
-        .mark_bar(size=14)
-        .encode(
-            x=alt.X("count:Q", title="units", axis=alt.Axis(tickMinStep=1, tickCount=6)),
-            y=alt.Y("place:N", title=None, sort=list(table["place"]), axis=alt.Axis(labelLimit=180)),
-            color=alt.Color("state:N", title=None, legend=LEGEND).scale(
-                domain=present, range=[states[s] for s in present]
-            ),
-            order="order:Q",
-            tooltip=["place:N", "state:N", alt.Tooltip("count:Q", format=",")],
-        )
-    )
-    return framed(bars, bars_height(len(table), has_legend=True, has_title=True))
-
-
 def scaling(points: pd.DataFrame, line: pd.DataFrame, axis: str, is_log: bool) -> Chart:
     """Return errors along an axis: published in circles, measured in filled diamonds, lines through the best."""
     kind = "log" if is_log else "linear"
-    lines = list(dict.fromkeys(points["line"]))
-    colour = alt.Color("line:N", title=None, legend=LEGEND).scale(
+    lines = _in_order(points)
+    colour = alt.Color("line:N", title=None, legend=LEGEND, sort=lines).scale(
         domain=lines, range=[COLOURS[i % len(COLOURS)] for i in range(len(lines))]
     )
     places = points["x"].to_numpy(float)
-    spread = places.max() / places.min() if len(places) else 1
+    values = round_steps(places.min(), places.max()) if is_log and len(places) else alt.Undefined
     pad = alt.Scale(type=kind, nice=False, padding=26, zero=False)
-    x = alt.X("x:Q", title=axis, scale=pad, axis=alt.Axis(format="~s", tickCount=6 if spread > 5 else 4))
+    x = alt.X("x:Q", title=axis, scale=pad, axis=alt.Axis(format="~s", tickCount=6, values=values))
     y = alt.Y("value:Q", title="error (mm)", axis=alt.Axis(tickCount=6, format="~g"))
     y = y.scale(type=kind, zero=False, nice=False, padding=18)
     shape = alt.Shape("kind:N", legend=None).scale(domain=["published", "measured"], range=["circle", "diamond"])
@@ -115,6 +77,22 @@ def scaling(points: pd.DataFrame, line: pd.DataFrame, axis: str, is_log: bool) -
     dots = alt.Chart(points).mark_point(filled=True, size=85, opacity=0.9)
     drawn = alt.Chart(line).mark_line(strokeWidth=1.6, opacity=0.55).encode(x=x, y=y, color=colour, detail="line:N")
     return framed(alt.layer(drawn, dots.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip)), 400)
+
+
+def _in_order(points: pd.DataFrame) -> list[str]:
+    """Return the lines by family and size of the network, measured ones last."""
+    rows = points.drop_duplicates("line").sort_values("line", kind="stable")
+    sizes = {size: place for place, size in enumerate("SBLH")}
+    own = zip(*(rows[name].tolist() for name in ("kind", "family", "size", "line")), strict=True)
+    keys = [(kind == "measured", family, sizes.get(size, -1), line) for kind, family, size, line in own]
+    return [line for *_, line in sorted(keys)]
+
+
+def round_steps(low: float, high: float) -> list[float]:
+    """Return round numbers over a logarithmic axis: 1, 2 and 5 times powers of ten, or all digits of a short one."""
+    digits = (1, 2, 5) if high / low >= _LONG else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    return [step for power in powers for digit in digits if low / 2 <= (step := digit * 10.0**power) <= 2 * high]
 
 
 def schedule(table: pd.DataFrame) -> Chart:

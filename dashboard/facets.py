@@ -107,7 +107,7 @@ def count(
 
 
 def search(table: pd.DataFrame, text: str) -> pd.Series:
-    """Return which sources hold every word of a text in their id, name, summary or pitfalls."""
+    """Return which sources hold every word of a text in their id, name, summary, licence, citation or pitfalls."""
     kept = pd.Series(True, index=table.index)
     for word in text.lower().split():
         kept &= table["search_text"].str.contains(word, regex=False)

@@ -107,9 +107,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def run_findings(found: Sequence[Run], now: float | None = None) -> list[Finding]:
-    """Return the training runs that have fallen silent before their last step."""
+    """Return the training runs that an error stopped, and those that have fallen silent before their last step."""
     now = time.time() if now is None else now
-    return [
+    stopped = [Finding("error", "", f"run {run.name}: {run.error}") for run in found if run.state(now) == "failed"]
+    return stopped + [
         Finding("warning", "", f"run {run.name}: no report for {span(now - run.updated)} at step {run.step:,}")
         for run in found
         if run.state(now) == "stalled"

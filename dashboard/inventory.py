@@ -15,6 +15,7 @@ from ..cards import Card, PaperSource, card_ids, load_card, the_forty
 _CONVERTERS = Path(__file__).resolve().parents[1] / "converters"
 _VERSION = re.compile(r"^VERSION\b[^=\n]*=\s*(\d+)", re.MULTILINE)
 STATES = {"converted": "converted", "partly": "partly converted", "stale": "stale", "absent": "not converted"}
+_SPLITS = "train val test"  # in the order in which people name them
 PLANNED = "planned"  # a source of the paper that has no card yet
 PARTS = {
     "body": "body",
@@ -59,8 +60,13 @@ def _facts(card: Card) -> dict:
         "is_commercial": licence.commercial,
         "is_redistributable": licence.redistribute,
         "is_open": licence.access == "open",
-        "search_text": " ".join([card.id, card.name, card.summary, *card.pitfalls]).lower(),
+        "search_text": " ".join(_searched(card)).lower(),
     }
+
+
+def _searched(card: Card) -> list[str]:
+    """Return the texts of a card that the search looks into."""
+    return [card.id, card.name, card.summary, card.licence.name, card.citation, *card.pitfalls]
 
 
 def labelled_parts(card: Card) -> list[str]:
@@ -135,7 +141,7 @@ def _joined(facts: dict, counts: dict, is_begun: bool) -> dict:
     """Return one row of ``join_catalog``."""
     row = facts | {name: counts[name] for name in _COUNTS}
     everybody = row["people"] + row["rejected"]
-    row["done_splits"] = list(row["done_splits"])
+    row["done_splits"] = sorted(row["done_splits"], key=_SPLITS.find)
     row["reject_share"] = row["rejected"] / everybody if everybody else None
     row["current_version"] = converter_version(row["id"])
     return row | {"state": _state(row, is_begun)}

@@ -16,7 +16,8 @@ import yaml
 from pydantic import ValidationError
 
 from ..benchmark.protocol import Protocol
-from ..errors import RecipeError
+from ..cards import card_ids
+from ..errors import RecipeError, UnknownNameError
 from ..training.mixture_leakage import mixture_leakage
 from ..training.mixture_plan import PARTS, MixturePlan, plan
 from ..training.mixture_spec import Mixture, leaves, load_mixture
@@ -86,7 +87,10 @@ def _is_set(value: Any, default: Any) -> bool:
 
 def editable(mixture: Mixture) -> list[dict[str, Any]] | None:
     """Return the members of a mixture as rows of a draft; None where it has more than a table can hold."""
-    if any(not member.dataset or member.schedule is not None for member in mixture.members):
+    places = {(member.dataset, member.split) for member in mixture.members}
+    if mixture.exhaustion != "repeat" or mixture.locality is not None or len(places) < len(mixture.members):
+        return None
+    if any(not m.dataset or m.schedule is not None or m.on_failure != "fail" for m in mixture.members):
         return None
     names = ("dataset", "split", "weight", "per_epoch", "stride", "has", "where")
     rows = [{name: getattr(member, name) for name in names} for member in mixture.members]
@@ -134,7 +138,6 @@ def member_table(found: MixturePlan, person_bytes: Mapping[tuple[str, str], floa
     rows = []
     everyone = max(sum(member.people for member in found.members), 1)
     for member in found.members:
-        hands = min(member.num_labelled[side] for side in ("left_hand", "right_hand"))
         row = {
             "member": member.name,
             "people": member.people,
@@ -144,11 +147,10 @@ def member_table(found: MixturePlan, person_bytes: Mapping[tuple[str, str], floa
             "passes": member.passes_per_epoch,
             "reached": member.reached,
             "bytes": member.people_per_epoch * _mean([person_bytes.get(place, 0.0) for place in member.sources]),
-            "hands": hands / member.people if member.people else 0.0,
             "commercial": {True: "yes", False: "no", None: "unknown"}[member.is_commercial],
             "licence": "; ".join(member.licences),
         }
-        labelled = {part: member.num_labelled[part] / max(member.people, 1) for part in PARTS}
+        labelled = {part: member.num_labelled[part] / max(member.people, 1) for part in (*PARTS, "hands")}
         rows.append(row | labelled)
     return pd.DataFrame(rows)
 
@@ -167,6 +169,30 @@ def leakage(found: MixturePlan, benchmarks: Sequence[tuple[str, str]], out: Path
     """Return sentences on pictures that the sources of a mixture share with benchmarks."""
     sources = sorted({source for member in found.members for source in member.sources if not member.is_missing})
     return [text.removeprefix("leakage: ") for text in mixture_leakage(sources, list(benchmarks), out)]
+
+
+def saved(folder: Path) -> dict[str, Path]:
+    """Return the mixture files of a folder by their names, such as ``mine.yaml``; hidden ones are half-written."""
+    return {path.name: path for path in sorted(folder.glob("[!.]*.yaml"))}
+
+
+def unknown_sources(found: MixturePlan) -> list[str]:
+    """Return a sentence for each source that is neither converted nor known, with the names that are like it."""
+    names = {leaf.member.dataset for leaf in leaves(found.mixture) if leaf.member.dataset}
+    here = {dataset for member in found.members for dataset, _ in member.sources if not member.is_missing}
+    return [str(UnknownNameError("source", name, card_ids())) for name in sorted(names - here - set(card_ids()))]
+
+
+def trained_benchmarks(found: MixturePlan, known: Mapping[str, Protocol]) -> list[str]:
+    """Return a sentence for each source and split of a mixture that protocols measure: it is no test any more."""
+    used = {source for member in found.members for source in member.sources if not member.is_missing}
+    titles: dict[tuple[str, str], list[str]] = {}
+    for protocol in known.values():
+        titles.setdefault((str(protocol.dataset), str(protocol.split)), []).append(protocol.display_name)
+    return [
+        f"the mixture trains on {dataset}/{split}, which {', '.join(sorted(titles[dataset, split]))} measures"
+        for dataset, split in sorted(used & titles.keys())
+    ]
 
 
 def benchmarks_here(known: Mapping[str, Protocol], splits: Sequence[tuple[str, str]]) -> dict[str, tuple[str, str]]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from ..body.models import is_standin, model_dir
 from ..body.posing import PARAMETER_NAMES, PosingModel, stack_parameters
+from ..body.standin import standin_dir
 from ..shards.stored import StoredPerson
 
 LONGEST_EDGE = 0.05  # m; the median edge of a body's triangles is about a centimetre
@@ -33,12 +34,7 @@ class Body:
 
 def body_folder() -> Path:
     """Return the user's body models, or the stand-in body where none are named."""
-    folder = model_dir()
-    if folder is not None:
-        return folder
-    from ..body.standin import standin_dir  # it loads much of SciPy, which nobody who names a body model needs
-
-    return standin_dir()
+    return model_dir() or standin_dir()
 
 
 def uses_standin() -> bool:

@@ -29,6 +29,7 @@ Overlay = Literal["none", "keypoints", "joints", "boxes", "mesh"]
 OVERLAYS: tuple[str, ...] = get_args(Overlay)
 MARKS: tuple[str, ...] = get_args(Mark)
 FRAME_WIDTH, FRAME_HEIGHTS = 480, (270, 400)  # px of a tile; the height keeps between these bounds
+UPRIGHT_WIDTH, UPRIGHT_HEIGHTS = 320, (320, 480)  # the same where most pictures are higher than wide
 PERSON_SIZE = (270, 360)
 LARGE = (900, 900)  # px; no larger side of the picture of one person's page
 _LEAST_WIDTH = 0.95  # of the height, so that people who stand fit on a screen
@@ -47,6 +48,7 @@ class Tile:
     alt: str
     has_picture: bool = True  # False: only labels were converted
     problem: str = ""  # why nothing could be read: a sentence
+    is_upright: bool = False  # higher than wide, so that more of them stand in a row
 
 
 def has_picture(frame: StoredFrame) -> bool:
@@ -59,8 +61,9 @@ def frame_tiles(frames: Sequence[StoredFrame], overlay: Overlay, opacity: float)
 
     All tiles have one size, so that they stand in rows: its height follows the median shape of the pictures.
     """
-    heights = [FRAME_WIDTH * frame.meta["height"] / frame.meta["width"] for frame in frames]
-    size = FRAME_WIDTH, int(np.clip(np.median(heights or [0]), *FRAME_HEIGHTS))
+    shape = float(np.median([frame.meta["height"] / frame.meta["width"] for frame in frames] or [0]))
+    width, bounds = (UPRIGHT_WIDTH, UPRIGHT_HEIGHTS) if shape > 1 else (FRAME_WIDTH, FRAME_HEIGHTS)
+    size = width, int(np.clip(width * shape, *bounds))
     brush = _brush([person for frame in frames for person in frame.people], overlay, opacity)
     return [_frame_tile(frame, size, brush) for frame in frames]
 
@@ -169,7 +172,13 @@ def _frame_tile(frame: StoredFrame, size: tuple[int, int], brush: _Brush) -> Til
     window = _window(_frame_box(frame), size)
     people = f"{len(frame)} people" if len(frame) != 1 else "1 person"
     image = _draw(frame, frame.people, window, size, brush)
-    return Tile(encode_jpeg(image, QUALITY), _caption(frame, people), f"frame {frame.key}", has_picture(frame))
+    return Tile(
+        encode_jpeg(image, QUALITY),
+        _caption(frame, people),
+        f"frame {frame.key}",
+        has_picture(frame),
+        is_upright=size[1] > size[0],
+    )
 
 
 def _caption(frame: StoredFrame, people: str = "") -> str:

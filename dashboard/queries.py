@@ -74,11 +74,58 @@ _PARTS = ("body", "left_hand", "right_hand", "face", "shape", "keypoints_2d")
 
 def label_shares(cursor: Cursor, dataset: str) -> pd.DataFrame:
     """Return, a part and origin, the share of a source's people that carry the part so labelled."""
-    parts = " UNION ALL ".join(f"SELECT '{part}' AS part, label_{part} AS origin FROM chosen" for part in _PARTS)
+    every = (f"SELECT '{part}' AS part, label_{part} AS origin, people FROM chosen" for part in _PARTS)
     return cursor.execute(
-        f"WITH chosen AS (FROM people WHERE dataset = ?), parts AS ({parts}) "
-        "SELECT part, origin, count(*) / (SELECT count(*) FROM chosen) AS share FROM parts "
+        f"WITH chosen AS (FROM label_counts WHERE dataset = ?), parts AS ({' UNION ALL '.join(every)}) "
+        "SELECT part, origin, sum(people) / (SELECT sum(people) FROM chosen) AS share FROM parts "
         "WHERE origin IS NOT NULL GROUP BY part, origin ORDER BY part, origin",
+        [dataset],
+    ).df()
+
+
+def measures(cursor: Cursor, dataset: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return how the engine's measures are spread over the people of a source, one row a measure and split.
+
+    ``names`` are columns of people without ``quality_``. Columns ``measure``, ``split``, ``people`` (with a value),
+    ``low``, ``p05``, ``median``, ``p95``, ``high``. In a large source the middle three are those of some
+    hundred thousand people who stand evenly in it.
+    """
+    parts = " UNION ALL ".join(
+        f"SELECT '{name}' AS measure, split, person_id, quality_{name} AS x FROM chosen" for name in names
+    )
+    every_nth = f"(SELECT greatest(sum(people) // {_EDGE_PEOPLE}, 1)::BIGINT FROM partitions WHERE dataset = $dataset)"
+    return cursor.execute(
+        f"WITH chosen AS (FROM people WHERE dataset = $dataset), numbers AS ({parts}), found AS ("
+        "SELECT measure, split, count(*) AS people, min(x) AS low, max(x) AS high, "
+        f"quantile_cont(x, [0.05, 0.5, 0.95]) FILTER (person_id % {every_nth} = 0) AS levels "
+        "FROM numbers WHERE isfinite(x) GROUP BY ALL) "
+        "SELECT measure, split, people, low, coalesce(levels[1], low) AS p05, coalesce(levels[2], low) AS median, "
+        "coalesce(levels[3], high) AS p95, high FROM found ORDER BY ALL",
+        {"dataset": dataset},
+    ).df()
+
+
+def hand_verdicts(cursor: Cursor, dataset: str) -> pd.DataFrame:
+    """Return how the hands of a source read against its keypoints.
+
+    Columns ``split``, ``kind`` (2d, 3d), ``verdict``, ``units``, ``people`` (with hands and their keypoints, in these
+    units: of few of them, a unit reads as stored).
+    """
+    return cursor.execute(
+        "WITH read AS (SELECT split, unit, split_part(name, '.', 2) AS kind, "
+        "max(text) FILTER (name LIKE '%.verdict') AS verdict, max(value) FILTER (name LIKE '%.people') AS people "
+        "FROM checks WHERE dataset = ? AND name LIKE 'hands.%' GROUP BY ALL) "
+        "SELECT split, kind, verdict, count(*) AS units, coalesce(sum(people), 0)::BIGINT AS people FROM read "
+        "WHERE verdict IS NOT NULL GROUP BY ALL ORDER BY ALL",
+        [dataset],
+    ).df()
+
+
+def repeated_pictures(cursor: Cursor, dataset: str) -> pd.DataFrame:
+    """Return one row: how many pictures of a source, equal to the last byte, stand in more than one of its splits."""
+    return cursor.execute(
+        "SELECT count(*) AS pictures FROM (SELECT image_blake3 FROM frames WHERE dataset = ? "
+        "AND image_blake3 IS NOT NULL GROUP BY image_blake3 HAVING count(DISTINCT split) > 1)",
         [dataset],
     ).df()
 
@@ -98,6 +145,21 @@ def reject_examples(cursor: Cursor, dataset: str, reason: str, limit: int) -> pd
         "SELECT split, key, detail, provenance_file, provenance_row, people FROM rejects "
         "WHERE dataset = ? AND reason = ? ORDER BY hash(key || detail), key LIMIT ?",
         [dataset, reason, limit],
+    ).df()
+
+
+def frames_of_rejects(cursor: Cursor, dataset: str, places: tuple[tuple[str, str], ...], limit: int) -> pd.DataFrame:
+    """Return frames with a picture in which rejects stood: the ``person_key`` of the first who was kept in each.
+
+    ``places`` are splits and keys of rejects; the key of a reject is its frame's, or that and one part more.
+    """
+    splits = [split for split, _ in places for _ in range(2)]
+    keys = [name for _, key in places for name in (key, key.rpartition("/")[0])]
+    return cursor.execute(
+        "WITH wanted AS (SELECT DISTINCT unnest($splits::VARCHAR[]) AS split, unnest($keys::VARCHAR[]) AS frame_key) "
+        "SELECT key || '#0' AS person_key FROM frames JOIN wanted USING (split, frame_key) "
+        "WHERE dataset = $dataset AND image_ext IS NOT NULL AND num_people > 0 ORDER BY key LIMIT $limit",
+        {"dataset": dataset, "splits": splits, "keys": keys, "limit": limit},
     ).df()
 
 

@@ -15,12 +15,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-State = Literal["running", "done", "stalled"]
+State = Literal["running", "done", "stalled", "failed"]
 Report = dict[str, Any]
 
 LOG, RECIPE, FACTS, SHEET, CHECKPOINTS = "log.jsonl", "recipe.json", "run.json", "first_batch.png", "checkpoints"
+FAILED = "failed.json"
 SILENT_AFTER = 120.0  # seconds without a report that every run may take
 FIRST_AFTER = 1800.0  # seconds until the first report: the data are looked at, the network is compiled
+_AT_ONCE = 2.0  # seconds in which a run that goes on rewrites its files
 _INTERVALS = 3  # times the usual time between two reports
 _TAIL = 1 << 16  # bytes; a report has about one thousand
 POINTS = 500  # of a curve on a page
@@ -35,7 +37,9 @@ class Run:
     recipe: dict[str, Any]
     facts: dict[str, Any]
     last: Report | None
-    updated: float  # of the last report, or the start; seconds since 1970
+    updated: float  # of the last report, the start, or the failure; seconds since 1970
+    error: str = ""  # what stopped it
+    has_begun_again: bool = False  # and not reported since
 
     @property
     def step(self) -> int:
@@ -43,14 +47,16 @@ class Run:
         return self.last["step"] if self.last else 0
 
     def state(self, now: float) -> State:
-        """Return whether the run is through, reports as often as it did, or has fallen silent."""
+        """Return whether the run is through, was stopped by an error, reports as often as it did, or fell silent."""
         if self.step >= self.recipe["steps"]:
             return "done"
+        if self.error:
+            return "failed"
         return "running" if now - self.updated < self.patience() else "stalled"
 
     def patience(self) -> float:
         """Return after how many seconds of silence the run counts as stalled."""
-        if self.last is None:
+        if self.last is None or self.has_begun_again:
             return FIRST_AFTER
         interval = self.recipe["log_every"] * self.recipe["batch_size"] / max(self.last["people_per_s"], 1e-9)
         return max(SILENT_AFTER, _INTERVALS * interval)
@@ -64,16 +70,29 @@ def find_runs(folder: Path) -> list[Run]:
 
 
 def _read_run(place: Path, folder: Path) -> Run | None:
-    """Return a run; None while its first files are still being written."""
-    try:
-        recipe, facts = (json.loads((place / name).read_text(encoding="utf-8")) for name in (RECIPE, FACTS))
-    except FileNotFoundError:
+    """Return a run; None where the folder is no run's, or its first files are still being written.
+
+    Both files appear whole, by a rename: what cannot be read, or tells no steps, is somebody else's.
+    """
+    recipe, facts = (_read_json(place / name) for name in (RECIPE, FACTS))
+    if not recipe or facts is None or not {"name", "mixture", "steps", "batch_size", "log_every"} <= set(recipe):
         return None
-    log = place / LOG
+    log, failed = place / LOG, _read_json(place / FAILED)
     last = last_report(log)
-    updated = (log if last else place / FACTS).stat().st_mtime
+    begun = (place / FACTS).stat().st_mtime
+    told = [log.stat().st_mtime if last else begun, (place / FAILED).stat().st_mtime if failed else 0.0]
+    again = last is not None and told[0] < begun + _AT_ONCE
     name = place.name if place == folder else place.relative_to(folder).as_posix()
-    return Run(name, place, recipe, facts, last, updated)
+    return Run(name, place, recipe, facts, last, max(told), str((failed or {}).get("error", "")), again)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return the content of a JSON file that holds an object, None where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def last_report(log: Path) -> Report | None:
@@ -82,19 +101,27 @@ def last_report(log: Path) -> Report | None:
         with log.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(size - _TAIL, 0))
-            lines = file.read().split(b"\n")[:-1]
+            lines = file.read().decode("utf-8", "replace").split("\n")[:-1]
     except FileNotFoundError:
         return None
-    return json.loads(lines[-1]) if lines else None
+    return next((report for line in reversed(lines) if (report := _report(line)) is not None), None)
 
 
 def read_reports(log: Path) -> list[Report]:
-    """Return every whole report of a log."""
+    """Return every whole report of a log; a line that a crash cut off is nobody's."""
     try:
         text = log.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in text.split("\n")[:-1]]
+    return [report for line in text.split("\n")[:-1] if (report := _report(line)) is not None]
+
+
+def _report(line: str) -> Report | None:
+    """Return the report of a line, None where a crash cut it off and others follow."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
 
 
 def run_table(runs: Sequence[Run], now: float | None = None) -> pd.DataFrame:
@@ -138,7 +165,7 @@ def loss_curves(reports: Sequence[Report], names: Sequence[str], smoothing: floa
     curves = []
     for name in names:
         raw = np.array([_term(report, name) for report in reports], float)
-        smooth = pd.Series(raw).ewm(alpha=1 - smoothing).mean().to_numpy()
+        smooth = pd.Series(raw).ewm(alpha=1 - smoothing).mean().where(np.isfinite(raw)).to_numpy()
         columns = {"step": steps[chosen], "term": name, "raw": raw[chosen], "smooth": smooth[chosen]}
         curves.append(pd.DataFrame(columns))
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["step", "term", "raw", "smooth"])

@@ -1,15 +1,22 @@
-"""Results and kept predictions as pages read them: once for each state of their files."""
+"""Results and kept predictions as pages read them: once for each state of their files.
+
+What poses and measures bodies loads much of SciPy, so it is loaded when a page first asks for bodies.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from ..benchmark.protocol import PROTOCOL_DIR, Protocol, load_protocol, protocols
 from ..benchmark.results import Result, load_results, read_people, read_result, result_files
-from . import fits, posed, predicted, queries, state
-from .predicted import Predicted
+from . import posed, queries, state
+
+if TYPE_CHECKING:
+    from .fits import Measured
+    from .predicted import Predicted
 
 
 def snapshot(path: str) -> state.Snapshot:
@@ -60,21 +67,25 @@ def _people(own: state.Snapshot) -> pd.DataFrame:
     return read_people(Path(own.path))
 
 
-def predictions(path: str, person_keys: Sequence[str]) -> dict[str, Predicted]:
+def predictions(path: str, person_keys: Sequence[str]) -> "dict[str, Predicted]":
     """Return what the model of a result predicted for some people (``predicted.predictions``)."""
     return _predictions(snapshot(path), tuple(person_keys))
 
 
 @st.cache_resource(max_entries=64, show_spinner="Posing")
-def _predictions(own: state.Snapshot, person_keys: tuple[str, ...]) -> dict[str, Predicted]:
+def _predictions(own: state.Snapshot, person_keys: tuple[str, ...]) -> "dict[str, Predicted]":
+    from . import predicted
+
     return predicted.predictions(own.path, person_keys)
 
 
-def measured(protocol: str) -> fits.Measured | None:
+def measured(protocol: str) -> "Measured | None":
     """Return how a protocol looks at whole bodies (``fits.Measured.of``) with the body models at hand."""
     return _measured(protocol, str(posed.body_folder()))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _measured(protocol: str, folder: str) -> fits.Measured | None:
+def _measured(protocol: str, folder: str) -> "Measured | None":
+    from . import fits
+
     return fits.Measured.of(load_protocol(protocol), Path(folder))

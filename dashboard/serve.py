@@ -7,7 +7,7 @@ more.
 import time
 from threading import Thread
 
-from .loading import load
+from .loading import load, wait_until_calm
 
 
 def main() -> None:
@@ -19,14 +19,17 @@ def main() -> None:
 
 
 def _warm_up() -> None:
-    """Load the pages in the order of the menu, so that first looks at them need not wait for it."""
+    """Load what all pages need, then the pages in the order of the menu, so that first looks need not wait for it."""
     from streamlit.runtime import exists
 
     while not exists():  # before, the server itself has more to load, and cannot answer
         time.sleep(0.02)
-    for places in load("shell").MENU.values():
-        for place in places:
-            load(f"views.{place.name}")
+    places = [place for section in load("shell").MENU.values() for place in section]
+    wait_until_calm()
+    load("state").warm_up()
+    for place in places:
+        wait_until_calm()
+        load(f"views.{place.name}")
 
 
 if __name__ == "__main__":

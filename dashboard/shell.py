@@ -12,7 +12,7 @@ import streamlit as st
 from ..errors import EhpsError
 from . import state
 from .loading import load
-from .theme import ICON, LOGO
+from .theme import ICON, LOGO, SIDEBAR, STYLE
 
 Visibility = Literal["visible", "hidden"]
 
@@ -70,11 +70,13 @@ MENU: dict[str, tuple[Place, ...]] = {
 
 def run() -> None:
     """Show the page that the address names."""
-    st.set_page_config(page_title="ehps", page_icon=ICON, layout="wide")
+    st.set_page_config(page_title="ehps", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR)
+    st.html(STYLE)
     st.logo(LOGO, size="medium", icon_image=LOGO)
     pages = {place.name: _page(place) for places in MENU.values() for place in places}
     state.register_pages(pages)
     chosen = _navigate(pages)
+    state.name_tab(chosen.title)
     try:
         chosen.run()
     except EhpsError as error:

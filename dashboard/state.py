@@ -9,7 +9,7 @@ reads a file that nobody changes: a build puts another in its place and waits fo
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ import pandas as pd
 import streamlit as st
 
 from ..benchmark.results import load_results, read_people, result_files
+from ..errors import EhpsError
 from ..shards.catalog import open_catalog, partitions_of, query
 from ..shards.catalog_files import CATALOG_FILE, catalog_dir
 from . import health, inventory, queries
@@ -27,7 +28,7 @@ from .settings import Folders, folders
 
 _PAGES: dict[str, Any] = {}
 _RUN = threading.local()  # ``catalog``: the state of it that the run of a page in this thread keeps to
-_TRIES = 3  # runs that a catalog may change under before one is left as it is
+_TRIES = 8  # runs that a catalog may change under before one is left as it is
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def page(name: str) -> Any:
 def go(name: str, **parameters: str) -> None:
     """Leave for another page, with the given values of its widgets."""
     st.switch_page(_PAGES[name], query_params=parameters)
+
+
+def name_tab(*words: str) -> None:
+    """Name the browser's tab, so that many of them can be told apart: what is most special comes first."""
+    st.set_page_config(page_title=" \N{MIDDLE DOT} ".join([*words, "ehps"]))
 
 
 def here() -> Folders:
@@ -162,6 +168,14 @@ def counts() -> pd.DataFrame:
 
 def _counts(snapshot: Snapshot) -> pd.DataFrame:
     return _ask(snapshot, queries.by_dataset.__name__, ()) if snapshot.fingerprint else inventory.no_counts()
+
+
+def warm_up() -> None:
+    """Open the catalog and read the cards before a page asks for them; an error is left to the page that meets it."""
+    with suppress(EhpsError, duckdb.Error, OSError):
+        sources()
+        if has_catalog():
+            lookup()
 
 
 def sources() -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from ..benchmark.measures import lower_is_better, means
+from ..benchmark.measures import get_measure, lower_is_better, means
 from ..benchmark.results import Result
 from ..benchmark.tables import add_mean, build_matrix
 
@@ -39,16 +39,17 @@ def ranking(rows: pd.DataFrame, primaries: Mapping[str, str]) -> pd.DataFrame:
     """Return the errors of the networks of one study by protocol, the best network first.
 
     ``primaries`` names the primary measure of every protocol.
-    Columns: ``rank``, ``source``, ``network``, ``MPE`` (or ``mean`` over these protocols, as long as nobody is scored
-    under all of MPE's), then one a protocol: the primary measure. Ranks go to complete rows alone.
+    Columns: ``rank``, ``source``, ``network``, ``MPE`` (or ``mean`` over those of these protocols whose primary is in
+    mm, as long as nobody is scored under all of MPE's), then one a protocol: the primary measure. Ranks go to complete
+    rows alone.
     """
     current = rows.loc[rows["is_primary"].astype(bool)]
     matrix = build_matrix(current)
     columns = list(matrix.values.columns)
     overall = add_mean(matrix, means()[MPE], primaries).values[MPE, MPE]
     has_mpe = bool(overall.notna().any())
-    signs = [1 if lower_is_better(measure) else -1 for _, measure in columns]
-    overall = overall if has_mpe else (matrix.values * signs).mean(axis=1, skipna=False)
+    lengths = [get_measure(measure).unit == "mm" for _, measure in columns]  # other units have no mean with these
+    overall = overall if has_mpe else matrix.values.loc[:, lengths].mean(axis=1, skipna=False)
     table = matrix.values.set_axis([protocol for protocol, _ in columns], axis=1)
     table.insert(0, MPE if has_mpe else "mean", overall)
     table.insert(0, "network", table.index)

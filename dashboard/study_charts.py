@@ -93,37 +93,6 @@ def plane(points: pd.DataFrame, chosen: list[str], explained: tuple[float, float
     return framed(alt.layer(grey, own), 440)
 
 
-_AROUND = "{'-180': 'behind', '-90': 'right side', '0': 'in front', '90': 'left side', '180': 'behind'}[datum.value]"
-_ELEVATION = "format(asin(datum.value) * 57.29578, '.0f') + '\N{DEGREE SIGN}'"
-_PARALLELS = [-1, -0.5, 0, 0.5, 1]  # sines of -90, -30, 0, 30 and 90 degrees
-
-
-def sphere(cells: pd.DataFrame, name: str) -> Chart:
-    """Return from where the camera sees people, on the sphere laid flat with its areas kept (Lambert's cylinder).
-
-    Columns of ``analyses.sphere.direction_cells``.
-    """
-    place = alt.Axis(values=[-180, -90, 0, 90, 180], labelExpr=_AROUND, grid=False, labelFlush=True)
-    parallels = alt.Axis(values=_PARALLELS, labelExpr=_ELEVATION, grid=False)
-    chart = (
-        alt.Chart(cells, title=alt.TitleParams(name, fontSize=12, anchor="start", fontWeight=500))
-        .mark_rect(color=BLUE)
-        .encode(
-            x=alt.X("azimuth:Q", title=None, axis=place, scale=alt.Scale(domain=[-180, 180], nice=False)),
-            x2="azimuth_to:Q",
-            y=alt.Y("height:Q", title=None, axis=parallels, scale=alt.Scale(domain=[-1, 1], nice=False)),
-            y2="height_to:Q",
-            opacity=alt.Opacity("share:Q", legend=None).scale(range=[0.04, 1], type="sqrt"),
-            tooltip=[
-                alt.Tooltip("azimuth:Q", title="azimuth from (\N{DEGREE SIGN})"),
-                alt.Tooltip("height:Q", title="sine of elevation from", format=".2f"),
-                alt.Tooltip("share:Q", format=".1%"),
-            ],
-        )
-    )
-    return framed(chart, 250)
-
-
 def leans(table: pd.DataFrame, chosen: list[str]) -> Chart:
     """Return how far people lean as shares in steps of unequal width; columns of ``analyses.sphere.lean_table``."""
     steps = list(dict.fromkeys(f"{low}-{high}" for low, high in zip(table["lean"], table["lean_to"], strict=True)))

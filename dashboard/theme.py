@@ -26,6 +26,10 @@ def _svg(width: int, strokes: str) -> str:
 
 ICON, LOGO = _svg(24, _FIGURE), _svg(76, _FIGURE + _LETTERS)
 
+# Streamlit leaves five letters' width at both sides of a page from 848 px on, which a half-wide window cannot spare.
+STYLE = '<style>[data-testid="stMainBlockContainer"] {padding-inline: clamp(1rem, 2.5vw, 5rem);}</style>'
+SIDEBAR = 236  # px, the width that our facets need
+
 OPTIONS: dict[str, str | int | bool] = {
     "theme.baseFontSize": 14,
     "theme.baseRadius": "6px",

@@ -63,6 +63,10 @@ def open_catalog(out: Path, tables: Mapping[str, pa.Table] | None = None) -> duc
         connection.execute(f"ATTACH {literal(str(path))} AS {_ALIAS} (READ_ONLY)")
         connection.execute("SET parquet_metadata_cache = true")
         _define(connection, Path(out).resolve(), dict(tables or {}))
+    except duckdb.CatalogException as error:
+        connection.close()
+        problem = f"another version of ehps built the catalog ({str(error).splitlines()[0]})"
+        raise ShardError(path, problem, "run ehps catalog once") from error
     except duckdb.Error as error:
         connection.close()
         raise ShardError(path, f"DuckDB cannot open the catalog ({error})", "rebuild it with ehps catalog") from error

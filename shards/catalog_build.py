@@ -35,7 +35,18 @@ from .catalog_files import (
     write_state,
 )
 from .catalog_partition import PartitionTask, write_partition
-from .catalog_schema import OUTSIDE, TABLES, VIEWS, People, commented, file_views, literal, outside_table, quoted
+from .catalog_schema import (
+    LABELS,
+    OUTSIDE,
+    TABLES,
+    VIEWS,
+    People,
+    commented,
+    file_views,
+    literal,
+    outside_table,
+    quoted,
+)
 from .codec import FORMAT_VERSION
 from .digest import file_digest
 from .poses import POSE_COLUMNS, PoseReference
@@ -197,6 +208,7 @@ def _tables(
         "conversions": [_conversion_row(unit) for unit in units],
         "checks": [row for unit in units for row in _check_rows(unit)],
         "partitions": _partition_rows(out, state.partitions),
+        "label_counts": _label_rows(connection, _people(out, state)),
         "catalog_info": [info | {"reference_people": reference.people}],
     }
     for name, columns in TABLES.items():
@@ -209,13 +221,18 @@ def _tables(
 def _views(connection: duckdb.DuckDBPyConnection, out: Path, state: CatalogState, shards: Sequence[ShardPlace]) -> None:
     """Create the views over the files, those over them, and say what their columns mean."""
     root = out.resolve()
-    partitions = [People(root / p.folder.relative_to(out), p.people, p.has_more_measures) for p in state.partitions]
     sidecars = [(f"{root}/{shard.path.removesuffix('.tar')}.parquet", shard.people) for shard in shards]
-    for name, sql in (file_views(partitions, sidecars) | VIEWS).items():
+    for name, sql in (file_views(_people(out, state), sidecars) | VIEWS).items():
         connection.execute(f"CREATE VIEW {name} AS {sql}")
     measures = {name for p in state.partitions for name in read_partition(p.folder)["measures"]}
     for name, columns in commented(sorted(measures)).items():
         _comment(connection, name, columns)
+
+
+def _people(out: Path, state: CatalogState) -> list[People]:
+    """Return what the views need to know of the partitions, by their absolute paths."""
+    root = out.resolve()
+    return [People(root / p.folder.relative_to(out), p.people, p.has_more_measures) for p in state.partitions]
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
@@ -281,6 +298,14 @@ def _partition_rows(out: Path, partitions: Sequence[Partition]) -> list[dict[str
         rows.append(row | {"more_measures": _json(facts["measures"])})
         first += partition.people
     return rows
+
+
+def _label_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[People]) -> list[dict[str, Any]]:
+    """Return the rows of the table label_counts, from the labels of everyone."""
+    names = ", ".join(["dataset", "split", *(column.name for column in LABELS)])
+    everyone = file_views(partitions, [])["people"]
+    counted = f"SELECT {names}, count(*) AS people FROM ({everyone}) GROUP BY ALL ORDER BY ALL"
+    return connection.sql(counted).to_arrow_table().to_pylist()
 
 
 def _source_row(dataset: str) -> dict[str, Any]:

@@ -169,12 +169,15 @@ RUN_COLUMNS = [
     Column("ehps_version", _TEXT, "version of ehps that trained"),
     Column("facts", _TEXT, "all of run.json"),
 ]
+LABELS = [c for c in PERSON_COLUMNS if c.name.startswith("label_")]
+LABEL_COUNT_COLUMNS = [*WHERE[:2], *LABELS, Column("people", _LONG, "people whose parts are labelled just so")]
 TABLES: dict[str, list[Column]] = {
     "sources": SOURCE_COLUMNS,
     "shards": SHARD_COLUMNS,
     "conversions": CONVERSION_COLUMNS,
     "checks": CHECK_COLUMNS,
     "partitions": PARTITION_COLUMNS,
+    "label_counts": LABEL_COUNT_COLUMNS,
     "catalog_info": INFO_COLUMNS,
 }
 # What lies outside of the converted tree; the caller brings it, else these tables are empty.

@@ -1,9 +1,10 @@
 """The stand-in body: our own procedural SMPL-X, SMPL, SMPL-H and MANO, for tests, the demo and overlays.
 
-``build`` writes the model folder, ``colors`` dresses a body; the other modules grow, rig and shape it.
+``folder`` says where the model folder lies, ``build`` writes it, ``colors`` dresses a body; the other modules grow, rig
+and shape it.
 """
 
-from .build import build_standin, standin_dir, standin_version
 from .colors import standin_vertex_colors
+from .folder import standin_dir, standin_version
 
-__all__ = ["build_standin", "standin_dir", "standin_version", "standin_vertex_colors"]
+__all__ = ["standin_dir", "standin_version", "standin_vertex_colors"]

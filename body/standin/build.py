@@ -5,11 +5,7 @@ shapes and the vertex numbers that `smplx.create` expects, so that tests and the
 Vertices, betas and poses of the stand-in mean nothing to the real models. Building is deterministic.
 """
 
-import hashlib
-import os
 import pickle
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import scipy.sparse
 from jaxtyping import Float
 
@@ -25,6 +20,7 @@ from ..hands import LEFT_HAND_MEAN, RIGHT_HAND_MEAN
 from ..joints import SMPLX_PARENTS
 from .face import contour_landmarks, inner_landmarks
 from .figure import Figure, coarse_map, grow_figure
+from .folder import standin_version
 from .rig import INDEX, is_part, joint_regressor, pose_directions, skinning_weights
 from .shape import (
     GENDERS,
@@ -44,38 +40,6 @@ MANO_WRIST = np.array([0.090, 0.006, 0.006])  # where the root of the right MANO
 J14 = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow",
        "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "neck")  # fmt: skip
 Arrays = dict[str, np.ndarray]
-
-
-def standin_dir() -> Path:
-    """Return the folder of the stand-in models, building it first if the user's cache does not hold it.
-
-    EHPS_CACHE overrides the cache root. Processes that build at the same time do not disturb each other.
-    """
-    root = Path(os.environ.get("EHPS_CACHE") or platformdirs.user_cache_dir("ehps"))
-    final = root / f"standin-{standin_version()}"
-    if (final / "VERSION").is_file():
-        return final
-    root.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix="standin-building-", dir=root))
-    try:
-        build_standin(building)
-        building.chmod(0o755)
-        try:
-            building.rename(final)
-        except OSError:
-            if not (final / "VERSION").is_file():
-                raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return final
-
-
-def standin_version() -> str:
-    """Return ten digits that change whenever the code that makes the stand-in changes."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:10]
 
 
 def build_standin(out_dir: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from .folder import standin_dir
+
 Colors = Float[np.ndarray, "vertices 3"]
 Cover = Float[np.ndarray, " vertices"]  # 1 where covered, 0 where bare, between at the edge
 SKINS = ((0.96, 0.80, 0.69), (0.90, 0.72, 0.58), (0.80, 0.60, 0.46), (0.62, 0.44, 0.33), (0.45, 0.31, 0.23))
@@ -77,8 +79,6 @@ class Wardrobe:
 @lru_cache(maxsize=2)
 def wardrobe(kind: str) -> Wardrobe:
     """Return the wardrobe of `smplx` or `smpl`, read from the stand-in's folder."""
-    from .build import standin_dir
-
     with np.load(standin_dir() / f"{kind}_parts.npz", allow_pickle=False) as file:
         return Wardrobe(file["vertices"].astype(float), file["parts"])
 

@@ -16,7 +16,7 @@ _ORIGIN_COLOURS = {"measured": "green", "fitted": "blue", "pseudo": "orange", "s
 def render(card: Card | None, row: dict[str, Any]) -> None:
     """Show what the card says, and what the catalog counts of it."""
     if card is None:
-        st.caption("There is no card.")
+        st.caption("There is no card, so nothing is known of it but what was converted: docs/adding_a_dataset.md.")
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -89,7 +89,8 @@ def _conventions(card: Card, row: dict[str, Any]) -> None:
         "converter": _versions(card, row),
     }
     st.markdown("###### As the owner writes it")
-    st.table({f":gray[{name}]": value for name, value in rows.items()}, border="horizontal")
+    whole = {name.replace(" ", "\N{NO-BREAK SPACE}"): value for name, value in rows.items()}
+    st.table({f":gray[{name}]": value for name, value in whole.items()}, border="horizontal")
 
 
 def _video(card: Card) -> dict[str, str]:

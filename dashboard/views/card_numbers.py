@@ -1,46 +1,23 @@
-"""What the catalog counts of a source: splits, distributions against all other sources, and who was left out."""
+"""What the catalog counts of a source: splits, recorded time, and distributions against all other sources."""
 
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from .. import charts, queries, recorded, state, study_charts, study_readings
+from .. import figures, queries, recorded, state, study_readings
+from ..amounts import counted, stored
 from ..distributions import Spread, spread_of
 from ..durations import hours
-
-_EXAMPLES = 25
-_EXAMPLE = {
-    "split": "Split",
-    "key": "Key",
-    "detail": st.column_config.TextColumn("Why", width="large"),
-    "provenance_file": "File",
-    "provenance_row": "Row",
-    "people": "People",
-}
+from ..plaintext import plain
 
 
 def show_distributions(dataset: str, row: dict[str, Any]) -> None:
     """Show counts by split and histograms against all other sources."""
-    splits, number = state.ask(queries.by_split, dataset), st.column_config.NumberColumn
-    st.dataframe(
-        splits,
-        hide_index=True,
-        column_order=["split", "units", "sequences", "frames", "people", "rejected", "box_height", "bytes"],
-        column_config={
-            "split": "Split",
-            **{
-                name: number(name.capitalize(), format="localized")
-                for name in ("units", "sequences", "frames", "people")
-            },
-            "rejected": number("Left out", format="localized"),
-            "box_height": number("Median box height (px)", format="%.0f"),
-            "bytes": number("Size", format="bytes"),
-        },
-        alt="Counts by split",
-    )
+    st.markdown(_splits(state.ask(queries.by_split, dataset)))
     _video(dataset)
     spread = _spread(state.catalog(), dataset)
+    st.html(figures.STYLE)
     with st.grid(3, min_column_width=300, gap="medium") as grid:
         for name, variable in queries.VARIABLES.items():
             with grid.cell():
@@ -48,8 +25,28 @@ def show_distributions(dataset: str, row: dict[str, Any]) -> None:
         with grid.cell():
             title = "hand articulation: angle from the relaxed hand (rad)"
             _histogram(spread.hands, title, row["name"])
+    st.caption("The last bar of those that count everybody also holds all beyond, half a per cent of the catalog.")
     _orientation(spread, row["name"])
     _shape(spread, row["name"])
+
+
+_SPLIT_COLUMNS = {
+    "units": "Units",
+    "sequences": "Sequences",
+    "frames": "Frames",
+    "people": "People",
+    "rejected": "Left out",
+    "box_height": "Median box height (px)",
+}
+
+
+def _splits(splits: pd.DataFrame) -> str:
+    """Return the counts by split as a table in Markdown: a few rows need no table that scrolls."""
+    lines = ["| Split | " + " | ".join([*_SPLIT_COLUMNS.values(), "Size"]) + " |", "|---|" + "---:|" * 7]
+    for row in splits.to_dict("records"):
+        counts = [f"{row[name]:,.0f}" if pd.notna(row[name]) else "\N{EN DASH}" for name in _SPLIT_COLUMNS]
+        lines.append(f"| {plain(row['split'])} | {' | '.join(counts)} | {stored(int(row['bytes']))} |")
+    return "\n".join(lines)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Reading poses")
@@ -76,7 +73,7 @@ def _video(dataset: str) -> None:
 def _histogram(bins: pd.DataFrame, title: str, name: str) -> None:
     """Draw one distribution, or say that nobody here has it."""
     if True in set(bins["is_this"]):
-        st.altair_chart(charts.against_others(bins, title, name), alt=f"{title} in this source and in all others")
+        st.html(figures.histogram(bins, title, name))
         return
     st.markdown(f"**{title}**")
     st.caption("Nobody in this source has it.")
@@ -87,17 +84,16 @@ def _orientation(spread: Spread, name: str) -> None:
     if spread.seen_from.empty:
         return
     st.markdown("###### Orientation: from where the camera sees people, on the sphere around the body")
-    with st.grid(2, min_column_width=340, gap="medium") as grid:
-        for cells, title in ((spread.seen_from, name), (spread.others_seen_from, charts.OTHERS)):
+    with st.grid(3, min_column_width=300, gap="medium") as grid:
+        for cells, title in ((spread.seen_from, name), (spread.others_seen_from, figures.OTHERS)):
             with grid.cell():
                 if len(cells):
-                    st.altair_chart(
-                        study_charts.sphere(cells, title), alt=f"Camera directions around people of {title}"
-                    )
-    st.caption(
-        "Elevation over direction around the body; the map keeps areas, so an even sphere is evenly blue. "
-        f"{_looked_at(spread.oriented)}"
-    )
+                    st.html(figures.sphere(cells, title))
+        with grid.cell(), st.container(height="stretch", vertical_alignment="center"):
+            st.caption(
+                "Mollweide's map of the sphere: it keeps areas, so people seen evenly from everywhere make it evenly "
+                f"blue. {_looked_at(spread.oriented)}"
+            )
 
 
 def _shape(spread: Spread, name: str) -> None:
@@ -105,9 +101,7 @@ def _shape(spread: Spread, name: str) -> None:
     if not spread.shaped:
         return
     st.markdown("###### Shape: the first ten betas")
-    st.altair_chart(
-        charts.shape_spread(spread.shape, name), alt="Spread of the shape coefficients, here and in all others"
-    )
+    st.html(figures.shape_spread(spread.shape, name))
     st.caption(
         "Box: the middle half; line: nine tenths; tick: the median. Neutral betas where there are, else as "
         f"distributed: those of different body models mean different shapes. {_looked_at(spread.shaped)}"
@@ -116,20 +110,5 @@ def _shape(spread: Spread, name: str) -> None:
 
 def _looked_at(count: int) -> str:
     """Say how many people a picture rests on."""
-    return f"From {count:,} people of this source, drawn with a fixed seed; every other source counts the same."
-
-
-def show_rejects(dataset: str, row: dict[str, Any]) -> None:
-    """Show who was left out and why, with places in the owner's files."""
-    reasons = state.ask(queries.rejects_by_reason, dataset)
-    if reasons.empty:
-        st.markdown("Nobody was left out.")
-        return
-    st.markdown(f"**{row['rejected']:,}** people were left out, {row['reject_share']:.1%} of all in the raw files.")
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        st.altair_chart(charts.rejects_by_reason(reasons), alt="People left out by reason")
-    with right:
-        reason = st.selectbox("Examples of", list(reasons["reason"]), key="card_reason", bind="query-params")
-        examples = state.ask(queries.reject_examples, dataset, reason, _EXAMPLES)
-        st.dataframe(examples, hide_index=True, column_config=_EXAMPLE, alt=f"Examples of {reason}")
+    people = counted(count, "person", "people").replace("*", "")
+    return f"From {people} of this source, drawn with a fixed seed; every other source counts the same."

@@ -8,14 +8,16 @@ import pandas as pd
 import streamlit as st
 
 from ...benchmark.describe import describe
-from ...benchmark.measures import Measure, get_measure, measures
+from ...benchmark.measures import Measure, digits, get_measure, measures
 from ...benchmark.protocol import Protocol
-from ...benchmark.tables import newest_versions, row_labels
+from ...benchmark.render import SIGNS
+from ...benchmark.tables import MARKS, marks_of, newest_versions, row_labels
 from .. import addresses, cell_charts, charts, people, scored, slices, state
 from ..plaintext import plain
 from . import error_tiles, versus
 
 _WORST, _TILES = 50, 12
+_NO_DECIMALS = 100  # of an interval, from this number on
 _TABS = ("Distribution", "By factor", "Worst people", "Two models", "Where it comes from")
 Row = dict[str, Any]  # of the table of results
 
@@ -34,8 +36,10 @@ def render() -> None:
     with_same = table.loc[(table["protocol"] == row["protocol"]) & (table["measure"] == row["measure"])]
     rows = with_same.to_dict("records")
     title = known[row["protocol"]].display_name if row["protocol"] in known else row["protocol"]
+    state.name_tab(f"{row['row']} on {title}")
     st.markdown(f"#### {plain(row['row'])} on {title}: {get_measure(row['measure']).display_name}")
-    _counts(row, get_measure(row["measure"]).unit)
+    _marks(row)
+    _counts(row, get_measure(row["measure"]))
     _tabs(row, rows, known)
 
 
@@ -98,31 +102,46 @@ def _has_people(row: Row) -> bool:
     return row["measure"] in scored.people(row["path"])
 
 
-def _counts(row: Row, unit: str) -> None:
+def _marks(row: Row) -> None:
+    """Say what makes the number special, as the marks of the matrix do."""
+    signs = [f"{SIGNS[letter]} {MARKS[letter]}" for letter in marks_of(row)]
+    if signs:
+        st.caption(" \N{MIDDLE DOT} ".join(signs))
+
+
+def _counts(row: Row, measure: Measure) -> None:
     """Draw the numbers of the cell."""
+    unit, form = f" ({measure.unit})" if measure.unit else "", digits(measure.name)
     numbers = {
         "Asked": f"{row['asked']:,}",
         "Answered": f"{row['answered']:,}",
         "Missing": f"{row['missing']:,}",
-        f"Mean ({unit})": _number(row["mean"]),
-        "95 %": f"{_number(row['ci_low'], whole=100)}\N{EN DASH}{_number(row['ci_high'], whole=100)}",
-        f"Median ({unit})": _number(row["median"]),
-        f"Penalised ({unit})": _number(row["penalised_mean"]),
+        f"Mean{unit}": _number(row["mean"], form),
+        "95 %": _interval(row, form),
+        f"Median{unit}": _number(row["median"], form),
+        "Penalised": _number(row["penalised_mean"], form),
     }
     help_texts = {
         "95 %": "Interval of the mean: bootstrap over sequences, because frames of one clip are not independent.",
-        f"Penalised ({unit})": "The mean in which a missing person counts with the protocol's largest error.",
+        "Penalised": "The mean in which a missing person counts with the protocol's largest error.",
     }
     with st.grid(7, min_column_width=92, gap="small"):
         for label, value in numbers.items():
             st.metric(label, value, help=help_texts.get(label))
 
 
-def _number(value: float | None, whole: float = math.inf) -> str:
-    """Return a number with one decimal, from ``whole`` on with none."""
-    if value is None or math.isnan(value):
+def _number(value: float | None, form: int) -> str:
+    """Return a number with so many decimals."""
+    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.{form}f}"
+
+
+def _interval(row: Row, form: int) -> str:
+    """Return the interval of the mean; without decimals from a hundred on, as there is no room for them."""
+    low, high = row["ci_low"], row["ci_high"]
+    if low is None or high is None or math.isnan(low):
         return "\N{EN DASH}"
-    return f"{value:.0f}" if abs(value) >= whole else f"{value:.1f}"
+    form = 0 if high >= _NO_DECIMALS else form
+    return f"{low:.{form}f}\N{EN DASH}{high:.{form}f}"
 
 
 def _distribution(row: Row, rows: list[Row], measure: Measure) -> None:
@@ -131,17 +150,22 @@ def _distribution(row: Row, rows: list[Row], measure: Measure) -> None:
     with left:
         curves = pd.concat([_curve(other, measure.name) for other in rows], ignore_index=True)
         st.altair_chart(
-            charts.error_distribution(curves, row["row"], measure.unit), alt="Cumulative distribution of errors"
+            charts.error_distribution(curves, row["row"], cell_charts.quantity(measure, "a person")),
+            alt="Cumulative distribution of errors",
         )
-        others = f"; grey: {len(rows) - 1} other models" if len(rows) > 1 else ""
-        st.caption(f"Share of the {row['asked']:,} people asked whose error is at most x{others}.")
+        count = len(rows) - 1
+        others = f"; grey: {count} other model{'s' if count > 1 else ''}" if count else ""
+        what = "error" if measure.lower_is_better else "number"
+        st.caption(f"Share of the {row['expected']:,} people with the labels for it whose {what} is at most x{others}.")
     with right:
         errors = scored.people(row["path"])[measure.name].to_numpy(float)
         known = int(np.isfinite(errors).sum())
-        st.altair_chart(cell_charts.histogram(errors, measure.unit, row["mean"]), alt="Histogram of errors")
+        title = cell_charts.quantity(measure, "a person")
+        st.altair_chart(cell_charts.histogram(errors, title, row["mean"]), alt="Histogram of errors")
         unlabelled = row["answered"] - known
         lacking = f", {unlabelled:,} are not labelled for this measure" if unlabelled else ""
-        st.caption(f"{known:,} people with a number, {row['missing']:,} missing{lacking}; the line is the mean.")
+        counts = f"{known:,} people with a number, {row['missing']:,} missing{lacking}."
+        st.caption(f"{counts} The line is the mean; the last bar holds all beyond.")
 
 
 def _curve(row: Row, measure: str) -> pd.DataFrame:
@@ -169,7 +193,7 @@ def _by_factor(row: Row, measure: Measure) -> None:
         st.info(f"Nobody of this result has a {factor.title} in the catalog of this machine.")
         return
     draw = cell_charts.error_by_bins if factor.is_number else cell_charts.error_by_slice
-    st.altair_chart(draw(found, factor.title, measure.unit), alt=f"Error by {factor.title}")
+    st.altair_chart(draw(found, factor.title, cell_charts.quantity(measure)), alt=f"Error by {factor.title}")
     counted = sum(found["people"].tolist())
     there = f"{counted:,} of {row['answered']:,} answered people have a value."
     st.caption(f"Blue: median and middle half; diamonds: mean. {there}")
@@ -184,7 +208,9 @@ def _by_box_height(row: Row, measure: Measure) -> None:
     if bins.empty:
         st.caption("All people have boxes of one height, and there is no catalog here that knows more.")
         return
-    st.altair_chart(charts.error_by_factor(bins, "box height (px)", measure.unit), alt="Error by box height")
+    st.altair_chart(
+        charts.error_by_factor(bins, "box height (px)", cell_charts.quantity(measure)), alt="Error by box height"
+    )
     st.caption("Median and middle half, by the height of the person's box. There is no catalog here that knows more.")
 
 
@@ -199,7 +225,8 @@ def _worst(row: Row, measure: Measure) -> None:
     part = worst.iloc[_TILES * (page - 1) : _TILES * page]
     keys = [str(key) for key in part["person_key"]]
     errors = part[measure.name].to_numpy(float)
-    notes = [f"**{value:.0f} {measure.unit}**" for value in errors]
+    form = digits(measure.name, decimals=0)
+    notes = [f"**{value:.{form}f} {measure.unit}**".replace(" **", "**") for value in errors]
     error_tiles.show("cell", keys, notes, {row["row"]: row["path"]})
     with st.expander(f"The worst {len(worst)} as a table", icon=":material/table_rows:"):
         st.dataframe(
@@ -207,8 +234,13 @@ def _worst(row: Row, measure: Measure) -> None:
             hide_index=True,
             column_order=["person_key", "sequence", measure.name, "box_height"],
             column_config={
-                measure.name: st.column_config.NumberColumn(f"{measure.name} ({measure.unit})", format="%.1f"),
-                "box_height": st.column_config.NumberColumn("box height (px)", format="%.0f"),
+                measure.name: st.column_config.NumberColumn(
+                    f"{measure.display_name}{measure.unit and f' ({measure.unit})'}",
+                    format=f"%.{digits(measure.name)}f",
+                ),
+                "person_key": st.column_config.TextColumn("Person", width="large"),
+                "sequence": "Sequence",
+                "box_height": st.column_config.NumberColumn("Box height (px)", format="%.0f"),
             },
             alt="People with the largest errors",
         )
@@ -226,6 +258,8 @@ def _provenance(row: Row, known: dict[str, Protocol]) -> None:
         names = ("model", "revision", "network_parameters", "training_people", "study", "protocol_version")
         names += ("box_source", "shard_fingerprint", "ehps_version", "date", "hardware", "path")
         told = {name: row[name] for name in names if row[name] is not None and not pd.isna(row[name])}
+        facts = scored.result(row["path"])
+        told |= {name: ", ".join(own) for name in ("trained_on", "finetuned_on") if (own := getattr(facts, name))}
         st.table(
             {f":gray[{name.replace('_', ' ')}]": f"`{_fact(value)}`" for name, value in told.items()},
             border="horizontal",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ...errors import BodyModelError, RecordError
 from ...shards.stored import StoredPerson
-from .. import fits, posed, predicted, previews, queries, scored, solid, state
+from .. import fits, posed, predicted, previews, queries, scored, solid, state, viewer
 from ..fits import Measured
 from ..plaintext import plain
 from . import person_facts, tiles
@@ -94,7 +94,7 @@ def _label(person: StoredPerson, measured: Measured | None) -> _Side | str:
     body = body or posed.bodies([person]).get(person.person_key)
     if body is None and person.joints_3d is None:
         return f"The labels of {person.person_key} say too little to pose a body, and there are no joints in 3D."
-    return _Side(f"label of {person.dataset}", person, fits.shown(person, body, person.dataset), body)
+    return _Side(f"label of {person.dataset}", person, solid.Shown.of(person, body, person.dataset), body)
 
 
 def _other_key(person: StoredPerson) -> str:
@@ -226,16 +226,26 @@ def _picture(side: _Side, drawn: Sequence[tuple[_Side, np.ndarray]], opacity: fl
 
 def _solid(first: _Side, made: fits.Difference, parts: Sequence[str], limit: float) -> None:
     """Draw both fits in 3D."""
-    has_bodies = made.points == "vertices" and "bodies" in parts
-    people = [one if has_bodies else replace(one, body=None) for one in (made.first, made.second)]
-    if made.points == "vertices" and "joints" not in parts:
-        people = [replace(one, joints=None) for one in people]
-    person, frustum = first.person, None
-    if "camera" in parts and person.K is not None and first.title.startswith(LABEL):
-        points = made.first.body.vertices if made.first.body else made.first.joints
-        assert points is not None
-        frustum = solid.frustum_of(person.K, person.width, person.height, max(float(points[:, 2].mean()), 0.2) * 0.6)
-    figure = solid.figure(people, frustum=frustum, limit_mm=limit, is_transparent=True)
-    st.plotly_chart(figure, key="person_pair", alt="Both fits in 3D", config={"displaylogo": False})
-    if "camera" in parts and frustum is None:
-        st.caption("The first fit stands under the camera of its crop, tens of metres away, which is not drawn.")
+    has_vertices, camera = made.points == "vertices", _camera(first)
+    stands = camera is not None and first.title.startswith(LABEL)
+    scene = solid.Scene(
+        (made.first, made.second),
+        key=f"{first.person.person_key} {made.first.name} {made.second.name}",
+        camera=camera,
+        limit_mm=limit,
+        has_bodies=has_vertices and "bodies" in parts,
+        has_joints=not has_vertices or "joints" in parts,
+        has_frustum=stands and "camera" in parts,
+    )
+    viewer.show(scene, key="person_pair_view")
+    if "camera" in parts and not stands:
+        is_label = first.title.startswith(LABEL)
+        crop = "The first fit stands under the camera of its crop, tens of metres away, which is not drawn."
+        st.caption("The first fit comes without a camera." if is_label else crop)
+
+
+def _camera(side: _Side) -> solid.Camera | None:
+    """Return the camera that a fit lies under: its own, or that of the labels."""
+    person, body = side.person, side.shown.body
+    K = body.K if body is not None and body.K is not None else person.K if side.title.startswith(LABEL) else None
+    return solid.Camera.of(person, K)

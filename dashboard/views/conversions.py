@@ -5,7 +5,7 @@ import time
 import pandas as pd
 import streamlit as st
 
-from .. import charts, conversions, curve_charts, health, state
+from .. import charts, conversions, figures, health, state
 from ..durations import ago, span
 from ..plaintext import plain
 from ..theme import BLUE, GREEN, GREY, ORANGE, VERMILION
@@ -47,8 +47,17 @@ def _show() -> None:
             _splits(splits)
         with grid.cell(), st.container(border=True):
             st.markdown("##### Units by state")
-            st.altair_chart(curve_charts.unit_states(splits, _COLOURS), alt="Units of each source and split by state")
+            st.html(figures.STYLE)
+            st.html(figures.stacked(_states(splits), _COLOURS, "Units of each source and split by state"))
     _details(units, table)
+
+
+def _states(splits: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return how many units are in which state, by source and split."""
+    return {
+        f"{row['dataset']} {row['split']}": {state: int(row[state]) for state in conversions.STATES}
+        for row in splits.to_dict("records")
+    }
 
 
 def _numbers(table: pd.DataFrame, splits: pd.DataFrame) -> None:
@@ -74,17 +83,22 @@ def _failures(table: pd.DataFrame) -> None:
     out = state.here().catalog
     with st.container(border=True):
         st.markdown(f"##### :red[:material/error:] {len(failed)} failed unit{'s' if len(failed) > 1 else ''}")
-        for row in failed.head(_FAILURES).to_dict("records"):
+        for number, row in enumerate(failed.head(_FAILURES).to_dict("records"), start=1):
             st.markdown(f"**{plain(row['dataset'])} {row['split']}** {plain(row['unit'])}: {plain(row['error'])}")
             if row["trace"]:
-                with st.expander("Where it happened", icon=":material/bug_report:"):
-                    st.code(row["trace"], language="python", wrap_lines=True)
+                _folded_code("Where it happened", "bug_report", f"conv_trace_{number}", row["trace"], "python")
         if len(failed) > _FAILURES:
             st.caption(f"And {len(failed) - _FAILURES} more, in the table of units below.")
         again = dict.fromkeys(zip(failed["dataset"], failed["split"], strict=True))
         commands = [f"ehps convert {dataset} --raw DIR --split {split} --out {out}" for dataset, split in again]
-        st.caption("The same command goes on with what is missing:")
-        st.code("\n".join(commands), language="shell")
+        _folded_code("The command that goes on with what is missing", "terminal", "conv_again", "\n".join(commands))
+
+
+def _folded_code(title: str, icon: str, key: str, code: str, language: str = "shell") -> None:
+    """Draw code that can be unfolded: the first code in a tab keeps its browser busy for a fifth of a second."""
+    with st.expander(title, icon=f":material/{icon}:", key=key, bind="query-params") as part:
+        if part.open:
+            st.code(code, language=language, wrap_lines=True)
 
 
 def _splits(splits: pd.DataFrame) -> None:
@@ -149,6 +163,7 @@ def _units(shown: pd.DataFrame) -> None:
         took=[span(value) if value > 0 else "" for value in shown["seconds"].head(_PAGE)],
         silent=[ago(value) for value in shown["silent_s"].head(_PAGE)],
     )
+    longest = max(map(len, view["unit"]), default=0)
     told = [name for name in ("error", "reasons", "warnings") if any(map(len, view[name]))]
     st.dataframe(
         view.style.map(_coloured, subset=["state"]),
@@ -158,7 +173,7 @@ def _units(shown: pd.DataFrame) -> None:
         column_config={
             "dataset": "Source",
             "split": "Split",
-            "unit": "Unit",
+            "unit": st.column_config.TextColumn("Unit", width=min(28 + 7 * longest, 240)),
             "state": "State",
             "frames": number("Frames", format="localized"),
             "people": number("People", format="localized"),

@@ -10,7 +10,7 @@ from ..plaintext import plain
 from . import tiles
 
 _LABEL = "label"
-_CAPTION = 14  # characters of a key
+_CAPTION = 9  # characters of a key
 _COLOURS = (solid.SECOND, (0.45, 0.78, 0.58))  # of the predictions of two models
 _BADGES = ("orange", "green")
 

@@ -1,6 +1,7 @@
 """Checkboxes of facets, which live in the address: ``<page>_<option>`` for flags, ``<page>_<facet>_<option>`` else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -23,6 +24,26 @@ def draw(page: str, facet: Facet, counts: Mapping[tuple[str, str], int]) -> None
         text = f"{plain(label)} :gray[{_short(count)}]"
         is_dead = count == 0 and option not in taken
         st.checkbox(text, key=_key(page, facet, option), bind="query-params", disabled=is_dead)
+
+
+def clear_button(page: str, among: Iterable[Facet], others: Mapping[str, Any], *, is_set: bool) -> None:
+    """Draw a button that takes all filters back, where some are set; ``others`` are keys of widgets as they begin."""
+    if is_set:
+        st.button(
+            "Clear filters",
+            icon=":material/filter_alt_off:",
+            key=f"{page}_clear",
+            type="tertiary",
+            on_click=_clearing(page, list(among), dict(others)),
+        )
+
+
+def _clearing(page: str, among: list[Facet], others: dict[str, Any]) -> Callable[[], None]:
+    def clear() -> None:
+        taken = {_key(page, facet, option): False for facet in among for option in chosen(page, facet)}
+        st.session_state.update(taken | {key: value for key, value in others.items() if key in st.session_state})
+
+    return clear
 
 
 def _key(page: str, facet: Facet, option: str) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 from ...errors import EhpsError
 from ...training.mixture_plan import PARTS, MixturePlan
 from ...training.mixture_spec import Mixture, load_mixture, mixture_names
-from .. import curve_charts, inventory, mixtures, queries, readings, scored, state
+from .. import curve_charts, figures, inventory, mixtures, queries, readings, scored, state
 from ..plaintext import plain
 
 _OWN = "my own"
@@ -21,6 +21,7 @@ _ABOUT = {
     "explicit": "so many an epoch from each",
 }
 _TABS = ("Members", "What speaks against it", "File and command")
+_LICENCE = "licence: "  # how problems of licences begin
 _SHOWN_PROBLEMS = 40
 _HALF = 480  # px, below which two halves stand one over the other
 
@@ -32,10 +33,12 @@ def render() -> None:
         return
     here = state.ask(queries.splits)
     start, epochs = _start()
+    if said := st.session_state.pop("mix_said", ""):
+        st.caption(f":orange[:material/info:] {plain(said)}")
     try:
-        mixture = _own(here) if start == _OWN else load_mixture(start)
+        mixture = _own(here) if start == _OWN else _chosen(start)
         if mixture is not None:
-            _planned(mixture, epochs, here)
+            _planned(mixture, start, epochs, here)
     except EhpsError as error:
         st.error(plain(str(error)), icon=":material/error:")
 
@@ -49,31 +52,53 @@ def _welcome() -> None:
 
 
 def _start() -> tuple[str, int]:
-    """Draw the choice between an own mixture and those that come with ehps, and how long the training is."""
+    """Draw the choice between an own mixture, saved ones and those that come with ehps, and how long training is."""
+    options = [_OWN, *mixtures.saved(_folder()), *mixture_names()]
+    if st.session_state.get("mix_start", _OWN) not in options:
+        del st.session_state["mix_start"]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         start = st.selectbox(
-            "Mixture", [_OWN, *mixture_names()], key="mix_start", bind="query-params", width=220,
-            help="Look at one of those that come with ehps, or put your own together.",
+            "Mixture", options, key="mix_start", bind="query-params", width=220,
+            help=f"Put your own together, or look at a file in {_folder()} or at a mixture that comes with ehps.",
         )  # fmt: skip
         epochs = st.number_input("Epochs of the training", 1, 1000, 1, key="mix_epochs", bind="query-params", width=170)
         if start != _OWN:
-            rows = mixtures.editable(load_mixture(start))
-            st.button(
-                "Edit a copy", icon=":material/edit:", disabled=rows is None, on_click=_copy, args=(start,),
-                help="Its members have schedules, queries or mixtures within." if rows is None else None,
-            )  # fmt: skip
-    if start != _OWN:
-        mixture = load_mixture(start)
-        st.caption(f"{plain(mixture.about)} Strategy: {mixture.strategy} ({_ABOUT[mixture.strategy]}).")
+            st.button("Edit a copy", icon=":material/edit:", on_click=_copy, args=(start,))
     return start, int(epochs)
+
+
+def _folder() -> Path:
+    """Return where the page saves mixtures."""
+    return state.here().runs / "mixtures"
+
+
+def _loaded(start: str) -> Mixture:
+    """Return a mixture that was saved or comes with ehps."""
+    return load_mixture(mixtures.saved(_folder()).get(start, start))
+
+
+def _chosen(start: str) -> Mixture:
+    """Return a mixture by its name, and say what it is."""
+    mixture = _loaded(start)
+    st.caption(f"{plain(mixture.about)} Strategy: {mixture.strategy} ({_ABOUT[mixture.strategy]}).")
+    return mixture
 
 
 def _copy(start: str) -> None:
     """Make the widgets say what a mixture says, as far as its sources are here."""
-    mixture = load_mixture(start)
-    have = set(_places(state.ask(queries.splits)))
-    rows = [row for row in mixtures.editable(mixture) or [] if _place(row) in have]
     session = st.session_state
+    try:
+        mixture = _loaded(start)
+    except EhpsError:
+        return  # the page says what is wrong with the file
+    found, have = mixtures.editable(mixture), set(_places(state.ask(queries.splits)))
+    if found is None:
+        session["mix_said"] = f"{start} has more than this table can hold (schedules, queries, ...): edit its file."
+        return
+    rows = [row for row in found if _place(row) in have]
+    gone = [_place(row) for row in found if _place(row) not in have]
+    session["mix_said"] = f"Not converted here, and left out of the copy: {', '.join(gone)}." if gone else ""
+    session["mix_has"], session["mix_box"] = [], 0
     session["mix_start"], session["mix_strategy"] = _OWN, mixture.strategy
     session["mix_sources"] = [_place(row) for row in rows]
     session["mix_kept"] = {_place(row): row for row in rows}
@@ -107,12 +132,12 @@ def _own(here: pd.DataFrame) -> Mixture | None:
             st.caption(f"Shares: {_ABOUT[strategy]}.", width="content")
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             has = st.pills("Only people with", PARTS, selection_mode="multi", key="mix_has", format_func=_part, **bound)
-            box = st.number_input("Box at least (px)", 0, 4000, 0, step=10, key="mix_box", width=140, **bound)
+            box = st.number_input("Box at least (px)", 0, 4000, 0, step=10, key="mix_box", width=120, **bound)
             length = st.number_input(
-                "Epoch (people)", 0, None, 0, step=1000, key="mix_epoch", width=160, disabled=strategy == "explicit",
+                "Epoch (people)", 0, None, 0, step=1000, key="mix_epoch", width=140, disabled=strategy == "explicit",
                 help="0: as many as there are.", **bound,
             )  # fmt: skip
-            seed = st.number_input("Seed", 0, None, 0, key="mix_seed", width=100, **bound)
+            seed = st.number_input("Seed", 0, None, 0, key="mix_seed", width=90, **bound)
         if not sources:
             st.caption("Choose at least one source.")
             return None
@@ -175,13 +200,14 @@ def _rows(here: pd.DataFrame, sources: list[str], kept: dict[str, dict]) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _planned(mixture: Mixture, epochs: int, here: pd.DataFrame) -> None:
+def _planned(mixture: Mixture, start: str, epochs: int, here: pd.DataFrame) -> None:
     """Draw what a mixture will show."""
     text = mixture.model_dump_json()
     found = readings.planned(text, mixture.name, epochs)
     sizes = state.ask(queries.person_bytes).set_index(["dataset", "split"])["bytes"].to_dict()
     members = mixtures.member_table(found, sizes)
     _numbers(found, members)
+    _warnings(found)
     tabs = st.tabs(_TABS, key="mix_tab", bind="query-params")
     if tabs[0].open:
         with tabs[0]:
@@ -191,28 +217,47 @@ def _planned(mixture: Mixture, epochs: int, here: pd.DataFrame) -> None:
             _against(text, mixture.name, epochs, found, here)
     if tabs[2].open:
         with tabs[2]:
-            _file(mixture, found, epochs)
+            _file(mixture, start, found, epochs)
+
+
+def _warnings(found: MixturePlan) -> None:
+    """Say at first sight how much speaks against the mixture; a tab tells what."""
+    tested = mixtures.trained_benchmarks(found, scored.known_protocols())
+    licences = [said for said in found.problems if said.startswith(_LICENCE)]
+    notes = len(found.problems) - len(licences) + len(mixtures.unknown_sources(found))
+    badges = [
+        ("red-badge[:material/water_drop:", len(tested), "test set is trained on", "test sets are trained on"),
+        ("orange-badge[:material/gavel:", len(licences), "licence conflict", "licence conflicts"),
+        ("orange-badge[:material/rule:", notes, "note on members", "notes on members"),
+    ]
+    said = [f":{how} {count} {one if count == 1 else many}]" for how, count, one, many in badges if count]
+    if said:
+        st.markdown(" ".join(said))
 
 
 def _numbers(found: MixturePlan, members: pd.DataFrame) -> None:
     """Draw the totals: people, length, and which share of the samples has hands and face."""
     covered = mixtures.coverage(members)
-    with st.grid(6, min_column_width=128, gap="small"):
+    with st.grid(6, min_column_width=120, gap="small"):
         st.metric("People", f"{members['people'].sum():,}", border=True)
         st.metric("Epoch", f"{found.epoch_length:,}", help="People an epoch", border=True)
         st.metric("Both hands", f"{covered['hands']:.0%}", help="Of the samples of an epoch", border=True)
         st.metric("Face", f"{covered['face']:.0%}", help="Of the samples of an epoch", border=True)
         st.metric("Shape", f"{covered['shape']:.0%}", help="Of the samples of an epoch", border=True)
         size = f"{members['bytes'].sum() / 1e9:,.2f} GB"
-        st.metric("Read an epoch", size, help="By the mean size of the pictures and labels of each source", border=True)
+        st.metric(
+            "To read", size, border=True,
+            help="In an epoch, by the mean size of the pictures and labels of each source",
+        )  # fmt: skip
 
 
 def _members(members: pd.DataFrame, found: MixturePlan) -> None:
     """Draw shares and epochs of each member."""
+    st.html(figures.STYLE)
     with st.grid(2, min_column_width=_HALF, gap="medium") as grid:
         with grid.cell():
-            chart = curve_charts.shares(members, "share_of_people", ("of the samples", "of the people"))
-            st.altair_chart(chart, alt="Share of each member of the samples, and of the people")
+            about = "Share of each member of the samples, and of the people"
+            st.html(figures.shares(members, "share_of_people", ("of the samples", "of the people"), about))
             st.caption("A bar beyond its mark: people of this member come more often than they would by their number.")
         with grid.cell():
             _table(members)
@@ -256,19 +301,24 @@ def _schedule(found: MixturePlan) -> None:
 
 def _against(text: str, name: str, epochs: int, found: MixturePlan, here: pd.DataFrame) -> None:
     """Draw problems, licence conflicts and leakage."""
-    licences = [said for said in found.problems if said.startswith("licence: ")]
-    others = [said for said in found.problems if not said.startswith("licence: ")]
+    licences = [said for said in found.problems if said.startswith(_LICENCE)]
+    others = mixtures.unknown_sources(found)
+    others += [said for said in found.problems if not said.startswith(_LICENCE)]
     st.markdown("###### :material/gavel: Licences")
     for said in licences:
-        st.markdown(f":orange[:material/warning:] {plain(said.removeprefix('licence: '))}")
+        st.markdown(f":orange[:material/warning:] {plain(said.removeprefix(_LICENCE))}")
     if not licences:
         st.caption("No conflict between the licences of these sources. Each still binds you: read their cards.")
     st.markdown("###### :material/rule: Members")
     for said in others[:_SHOWN_PROBLEMS]:
         st.markdown(f":orange[:material/warning:] {plain(said)}")
+    if len(others) > _SHOWN_PROBLEMS:
+        st.caption(f"And {len(others) - _SHOWN_PROBLEMS} more: `ehps mix plan` tells all.")
     if not others:
         st.caption("Everybody has a box, every member is here and is reached.")
     st.markdown("###### :material/water_drop: Pictures shared with benchmarks")
+    for said in mixtures.trained_benchmarks(found, scored.known_protocols()):
+        st.markdown(f":red[:material/error:] {plain(said)}")
     _leakage(text, name, epochs, here)
 
 
@@ -287,24 +337,34 @@ def _leakage(text: str, name: str, epochs: int, here: pd.DataFrame) -> None:
     if not chosen:
         st.caption("Choose benchmarks: the pictures of all sources are compared with theirs, byte by byte and by look.")
         return
-    for said in readings.leakage(text, name, epochs, [choices[protocol] for protocol in chosen]):
+    said_all = readings.leakage(text, name, epochs, [choices[protocol] for protocol in chosen])
+    for said in said_all:
         is_well = said.startswith("no picture")
+        said = f"{said} by the other sources" if is_well and len(said_all) > 1 else said
         st.markdown(f"{':green[:material/check:]' if is_well else ':red[:material/error:]'} {plain(said)}")
 
 
-def _file(mixture: Mixture, found: MixturePlan, epochs: int) -> None:
+def _file(mixture: Mixture, start: str, found: MixturePlan, epochs: int) -> None:
     """Draw the file, ways to keep it, and the command to train on it."""
-    shipped = mixture.name in mixture_names()
-    folders = state.here()
-    path = str(folders.runs / "mixtures" / f"{mixture.name}.yaml")
-    left, right = st.columns(2, gap="large")
-    with left:
-        text = mixtures.yaml_text(mixture)
-        st.code(text, language="yaml", wrap_lines=True)
-        if not shipped:
-            _keep(mixture, text, Path(path).parent)
-    with right:
-        _command(mixture.name if shipped else path, found, epochs)
+    name = start if start in mixture_names() else str(_folder() / f"{mixture.name}.yaml")
+    with st.grid(2, min_column_width=_HALF, gap="large") as grid:
+        with grid.cell():
+            text = mixtures.yaml_text(mixture)
+            st.code(text, language="yaml", wrap_lines=True)
+            if start == _OWN:
+                _keep(mixture, text, _folder())
+        with grid.cell():
+            if start == _OWN:
+                _say_whether_saved(Path(name), text)
+            _command(name, found, epochs)
+
+
+def _say_whether_saved(path: Path, text: str) -> None:
+    """Say so where the file that the commands name is not this mixture."""
+    if not path.is_file():
+        st.caption(":orange[:material/info:] Save the mixture first: these commands read its file.")
+    elif path.read_text(encoding="utf-8") != text:
+        st.caption(f":orange[:material/info:] {plain(path.name)} holds another mixture: save this one by another name.")
 
 
 def _keep(mixture: Mixture, text: str, folder: Path) -> None:

@@ -40,12 +40,23 @@ def render() -> None:
         selection, passing = _facets(wanted, profile)
     people = sum(passing["people"].tolist())
     order = _order_box(bool(errors))
-    _headline(people, passing)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        _headline(people, passing)
+        _clear_button(selection)
     if not people:
         st.info("Nobody passes all filters. Clear one at the side, or the condition.", icon=":material/filter_alt_off:")
         return
     _tiles(selection, order, people, errors)
     _export(selection, order, passing, errors)
+
+
+def _clear_button(selection: Selection) -> None:
+    """Draw the button that takes all filters back, where some are set."""
+    others = {"people_where": "", "people_errors": None} | dict.fromkeys(_BOUND_KEYS)
+    wanted = selection.wanted
+    known = browse.facets_of(state.counts()["dataset"].tolist())
+    is_set = bool(selection.choice or wanted.bounds or wanted.is_free)
+    facet_boxes.clear_button("people", known, others, is_set=is_set)
 
 
 def _nothing() -> None:
@@ -56,6 +67,8 @@ def _nothing() -> None:
 
 def _first_line(text: str) -> str:
     """Return the first sentence of DuckDB, without the picture of the query that follows it."""
+    if '"chosen"' in text:
+        return "a query has to yield the column person_key."
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[:1] + [line for line in lines[1:] if line.startswith("Candidate")])
 
@@ -173,7 +186,8 @@ def _headline(people: int, passing: pd.DataFrame) -> None:
     sources = passing.loc[passing["people"] > 0, "source"].nunique()
     everybody = sum(state.counts()["people"].tolist())
     st.markdown(
-        f"**{people:,}** of {everybody:,} people :gray[\N{MIDDLE DOT}] **{sources}** source{'s' * (sources != 1)}"
+        f"**{people:,}** of {everybody:,} people :gray[\N{MIDDLE DOT}] **{sources}** source{'s' * (sources != 1)}",
+        width="content",
     )
 
 
@@ -203,8 +217,10 @@ def _page(rows: list[dict[str, Any]], order: Order) -> None:
     pictures = tiles.drawn("people", keys, overlay, opacity, [_note(row, order) for row in shown])
     tiles.show(pictures, _COLUMNS, links=keys)
     for dataset in hidden:
-        st.caption(f"The card of {dataset} does not allow pictures to be shown.")
-    st.markdown(" ".join(tiles.licence_line(name) for name in sorted({row["dataset"] for row in shown})))
+        st.caption(f"The card of {plain(dataset)} does not allow pictures to be shown; its people, by name:")
+        tiles.show_names({row["person_key"]: _note(row, order) for row in rows if row["dataset"] == dataset}, _COLUMNS)
+    licences = dict.fromkeys(tiles.licence_line(name) for name in sorted({row["dataset"] for row in shown}))
+    st.markdown(" ".join(licences))
     tiles.stand_in_note(overlay)
 
 
@@ -225,7 +241,7 @@ def _export(selection: Selection, order: Order, passing: pd.DataFrame, errors: s
     """Draw what can be taken away: the selection as a mixture, and its people as CSV."""
     people = sum(passing["people"].tolist())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.text_input("Name", "selection", key="people_name", width=180, label_visibility="collapsed")
+        name = st.text_input("Take this selection away as", "selection", key="people_name", width=220)
         st.download_button(
             "Mixture",
             lambda: browse.mixture_yaml(name or "selection", selection, passing),

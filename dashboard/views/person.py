@@ -6,10 +6,11 @@ import streamlit as st
 
 from ...errors import PictureError, ShardError
 from ...shards.stored import StoredPerson
-from .. import addresses, fits, posed, previews, solid, state
+from .. import addresses, posed, previews, solid, state, viewer
+from ..loading import load
 from ..lookup import Found
 from ..plaintext import plain
-from . import compare, person_facts, tiles
+from . import person_facts, tiles
 
 _TABS = ("Picture and body", "Compare", "Fields", "Where it comes from")
 
@@ -63,7 +64,7 @@ def _person(found: Found) -> None:
             _look(person)
     if pair.open:
         with pair:
-            compare.render(person)
+            load("views.compare").render(person)  # loads much of the benchmark
     if fields.open:
         with fields:
             person_facts.fields(person)
@@ -148,21 +149,18 @@ def _body(person: StoredPerson) -> None:
     if body is None and person.joints_3d is None:
         st.caption("The labels say too little to pose a body, and there are no joints in 3D.")
         return
-    one = fits.shown(person, body if "body" in parts else None, person.person_key)
-    if "joints" not in parts and (body is not None or "body" not in parts):
-        one = solid.Shown(one.name, one.body)
-    frustum = None
-    if "camera" in parts and person.K is not None:
-        frustum = solid.frustum_of(person.K, person.width, person.height, depth=_depth(person, body) * 0.6)
-    made = solid.figure([one], frustum=frustum, is_transparent="joints" in parts)
-    st.plotly_chart(made, key="person_figure", alt="The body in 3D", config={"displaylogo": False})
+    scene = solid.Scene(
+        [solid.Shown.of(person, body, person.person_key)],
+        key=person.person_key,
+        camera=solid.Camera.of(person, person.K),
+        has_bodies="body" in parts,
+        has_joints="joints" in parts or (body is None and "body" in parts),
+        has_frustum=person.K is not None and "camera" in parts,
+    )
+    viewer.show(scene, key="person_solid_view")
+    if "camera" in parts and person.K is None:
+        st.caption("The camera of this picture is not known.")
     _body_note(person, body)
-
-
-def _depth(person: StoredPerson, body: posed.Body | None) -> float:
-    """Return how far away somebody stands, m."""
-    points = body.vertices if body is not None else person.joints_3d
-    return float(max(points[:, 2].mean(), 0.2))
 
 
 def _body_note(person: StoredPerson, body: posed.Body | None) -> None:
@@ -172,4 +170,4 @@ def _body_note(person: StoredPerson, body: posed.Body | None) -> None:
         return
     how = "as the source ships it" if body.is_recorded else f"posed from the labels of {person.body_model}"
     metric = "" if person.transl_is_metric else " The distance from the camera is not metric in this source."
-    st.caption(f"Surface {how}; x right, y up, depth from the camera.{metric}")
+    st.caption(f"Surface {how}; x right, y down, z away from the camera.{metric}")

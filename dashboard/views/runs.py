@@ -1,25 +1,29 @@
 """Training runs: is it alive, is it fed, does it learn, and does it see what it should see."""
 
+import math
 import time
 
 import pandas as pd
 import streamlit as st
 
 from ...errors import EhpsError
-from .. import curve_charts, mixtures, readings, runs, state
+from .. import curve_charts, figures, mixtures, readings, runs, state
 from ..durations import ago, span
 from ..plaintext import plain
-from ..theme import BLUE, GREEN, VERMILION
+from ..theme import BLUE, GREEN, ORANGE, VERMILION
 from . import tiles
 
 _LIGHTS = {
     "running": ":green[:material/sensors:] running",
-    "stalled": ":red[:material/sensors_off:] stalled",
+    "stalled": ":orange[:material/sensors_off:] stalled",
+    "failed": ":red[:material/error:] failed",
     "done": ":blue[:material/check_circle:] done",
 }
-_COLOURS = {"running": GREEN, "stalled": VERMILION, "done": BLUE}
+_COLOURS = {"running": GREEN, "stalled": ORANGE, "failed": VERMILION, "done": BLUE}
 _TABS = ("Learning", "Rates", "Data", "First batch", "Checkpoints", "Recipe")
 _REFRESH, _IDLE = "5s", "60s"
+_FIELDS = 15  # of a recipe, from which on its table scrolls
+_HALF = 480  # px, below which two halves stand one over the other
 _SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 
 
@@ -57,6 +61,8 @@ def _show() -> None:
         )  # fmt: skip
         run = found[names.index(name)]
         _light(run)
+    if run.state(time.time()) == "failed":
+        st.error(plain(run.error), icon=":material/error:")
     _numbers(run)
     tabs = st.tabs(_TABS, key="run_tab", bind="query-params")
     drawers = (_learning, _rates, _data, _first_batch, _checkpoints, _recipe)
@@ -70,6 +76,7 @@ def _table(table: pd.DataFrame) -> None:
     """Draw all runs; a click chooses one."""
     view = table.assign(
         data_wait=100 * table["data_wait"].astype(float),
+        progress=100 * table["progress"],
         eta=[span(eta) if what == "running" else "" for eta, what in zip(table["eta_s"], table["state"], strict=True)],
         silent=[ago(value) for value in table["silent_s"]],
     )  # fmt: skip
@@ -102,7 +109,7 @@ def _columns() -> dict:
     return {
         "name": column.TextColumn("Run", pinned=True),
         "state": "State",
-        "progress": column.ProgressColumn("Progress", format="percent", min_value=0, max_value=1, width="small"),
+        "progress": column.ProgressColumn("Progress", format="%.0f%%", min_value=0, max_value=100, width="small"),
         "loss": column.NumberColumn("Loss", format="%.4g"),
         "people_per_s": column.NumberColumn("People/s", format="%.1f"),
         "data_wait": column.NumberColumn(
@@ -123,6 +130,7 @@ def _light(run: runs.Run) -> None:
     said = {
         "running": f"last report {ago(silent)}",
         "done": f"ended {ago(silent)}",
+        "failed": f"stopped {ago(silent)}",
         "stalled": f"no report for {span(silent)}, expected at least every {span(run.patience())}",
     }
     st.markdown(f"{_LIGHTS[what]} :gray[{said[what]}]")
@@ -135,7 +143,7 @@ def _numbers(run: runs.Run) -> None:
     last, missing = run.last or {}, "\N{EN DASH}"
     rate, wait, used = last.get("people_per_s"), last.get("data_wait"), last.get("mfu")
     with st.grid(6, min_column_width=108, gap="small"):
-        st.metric("Step", f"{run.step:,}", help=f"of {run.recipe['steps']:,}", border=True)
+        st.metric(f"Step of {run.recipe['steps']:,}", f"{run.step:,}", border=True)
         st.metric("Loss", f"{last['loss']:.3g}" if last else missing, border=True)
         st.metric("People/s", f"{rate:,.1f}" if rate is not None else missing, border=True)
         st.metric("Data wait", f"{wait:.0%}" if wait is not None else missing, border=True,
@@ -165,7 +173,13 @@ def _learning(run: runs.Run, found: list[runs.Run]) -> None:
             "Loss", ("sum", "terms"), default="sum", required=True, key="run_loss", bind="query-params"
         )
         smoothing = st.segmented_control(
-            "Smoothing", _SMOOTHING, default=0.6, required=True, key="run_smoothing", bind="query-params"
+            "Smoothing",
+            _SMOOTHING,
+            default=0.6,
+            required=True,
+            key="run_smoothing",
+            bind="query-params",
+            format_func=lambda weight: f"{weight:g}" if weight else "none",
         )
         scale = st.segmented_control(
             "Scale", ("log", "linear"), default="log", required=True, key="run_scale", bind="query-params"
@@ -181,6 +195,10 @@ def _learning(run: runs.Run, found: list[runs.Run]) -> None:
         curves = pd.concat([curves.replace({"term": {"loss": run.name}}), second], ignore_index=True)
     st.altair_chart(curve_charts.losses(curves, scale == "log"), alt="Losses over steps")
     st.caption("Pale: as reported, each the mean since the report before. Strong: a running mean of them.")
+    wrong = [report["step"] for report in reports if not math.isfinite(report["loss"])]
+    if wrong:
+        reports_said = f"{len(wrong)} report{'s' if len(wrong) > 1 else ''}, the first at step {wrong[0]:,}"
+        st.markdown(f":red[:material/error:] The loss is not finite in {reports_said}; it has no point there.")
 
 
 def _rates(run: runs.Run, _found: list[runs.Run]) -> None:
@@ -203,26 +221,32 @@ def _data(run: runs.Run, _found: list[runs.Run]) -> None:
         return
     wanted, said = _wanted(run, reports)
     members = runs.consumed(reports, wanted)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        chart = curve_charts.shares(members, "wanted", ("consumed", "wanted"))
-        st.altair_chart(chart, alt="Share of the people of each member, consumed and wanted")
-        st.caption(said)
-    with right:
-        number = st.column_config.NumberColumn
-        st.dataframe(
-            members.assign(share=100 * members["share"], wanted=100 * members["wanted"]),
-            hide_index=True,
-            column_config={
-                "member": "Member",
-                "people": number("People", format="localized", help="Seen by the main rank."),
-                "share": number("Consumed", format="%.2f%%"),
-                "wanted": number("Wanted", format="%.2f%%"),
-                "replaced": number("Replaced", help="People who could not be read, in whose place the next came."),
-            },
-            placeholder="\N{EN DASH}",
-            alt="People of each member",
-        )
+    with st.grid(2, min_column_width=_HALF, gap="large") as grid:
+        with grid.cell():
+            about = "Share of the people of each member, consumed and wanted"
+            st.html(figures.STYLE)
+            st.html(figures.shares(members, "wanted", ("consumed", "wanted"), about))
+            st.caption(said)
+        with grid.cell():
+            _members(members)
+
+
+def _members(members: pd.DataFrame) -> None:
+    """Draw what each member gave as a table."""
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        members.assign(share=100 * members["share"], wanted=100 * members["wanted"]),
+        hide_index=True,
+        column_config={
+            "member": "Member",
+            "people": number("People", format="localized", help="Seen by the main rank."),
+            "share": number("Consumed", format="%.2f%%"),
+            "wanted": number("Wanted", format="%.2f%%"),
+            "replaced": number("Replaced", help="People who could not be read, in whose place the next came."),
+        },
+        placeholder="\N{EN DASH}",
+        alt="People of each member",
+    )
 
 
 def _wanted(run: runs.Run, reports: list[runs.Report]) -> tuple[dict[str, float] | None, str]:
@@ -282,7 +306,7 @@ def _recipe(run: runs.Run, found: list[runs.Run]) -> None:
     """Draw the recipe and facts, or how the recipe differs from another run's."""
     others = {other.name: other for other in found if other.name != run.name}
     other = st.selectbox(
-        "Compare with", list(others), index=None, placeholder="another run", key="run_diff", width=260,
+        "Compare with", list(others), index=None, placeholder="Compare with another run", key="run_diff", width=260,
         disabled=not others, label_visibility="collapsed",
     )  # fmt: skip
     if other is not None:
@@ -293,10 +317,16 @@ def _recipe(run: runs.Run, found: list[runs.Run]) -> None:
             columns = {"field": "Field", "this": run.name, "other": other}
             st.dataframe(table, hide_index=True, column_config=columns, alt="Differing fields of two recipes")
         return
-    left, right = st.columns(2, gap="large")
-    for place, title, values in ((left, "Recipe", run.recipe), (right, "Ran with", run.facts)):
-        with place:
-            st.markdown(f"###### {title}")
-            rows = [(name, "" if value is None else str(value)) for name, value in runs.flat(values).items()]
-            table = pd.DataFrame(rows, columns=["field", "value"])
-            st.dataframe(table, hide_index=True, height=min(35 * (len(table) + 1) + 3, 520), alt=title)
+    with st.grid(2, min_column_width=_HALF, gap="large") as grid:
+        for title, values in (("Recipe", run.recipe), ("Ran with", run.facts)):
+            with grid.cell():
+                st.markdown(f"###### {title}")
+                rows = [(name, "" if value is None else str(value)) for name, value in runs.flat(values).items()]
+                table = pd.DataFrame(rows, columns=["field", "value"])
+                st.dataframe(
+                    table,
+                    hide_index=True,
+                    height="content" if len(table) < _FIELDS else 520,
+                    column_config={"field": "Field", "value": "Value"},
+                    alt=title,
+                )

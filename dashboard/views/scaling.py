@@ -64,8 +64,11 @@ def _notes(points: pd.DataFrame, shown: pd.DataFrame, curve: str, axis: str) -> 
         notes += ["Published sizes are those of the releases."]
     if silent:
         notes += [f"{silent} of the numbers of this curve do not tell their place on this axis, and are left out."]
+    is_measured = "measured" in set(points["kind"])
+    if is_measured and "measured" not in set(shown["kind"]):
+        notes += ["No network that was measured here is on this curve."]
     st.caption(" ".join(notes))
-    if "measured" not in set(points["kind"]):
+    if not is_measured:
         folders = state.here()
         st.caption(
             f"Nothing is measured here yet: `ehps bench MODEL --catalog {folders.catalog} --out {folders.results}`."

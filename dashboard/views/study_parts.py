@@ -1,15 +1,17 @@
 """The tabs of the study that show one thing each: from where people are seen, their hands, what a source is worth."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from ...benchmark.measures import digits
 from ...benchmark.published import load_published
 from ...shards.analyses.hands import JOINT_NAMES, SIDES, finger_table, hand_table
 from ...shards.analyses.samples import PoseSample
 from ...shards.analyses.sphere import direction_cells, lean_table, orientation_table
-from .. import readings, scored, state, study, study_charts, study_readings
+from .. import figures, readings, scored, state, study, study_charts, study_readings
 
 _CHOSEN, _MOST = 4, 8
 
@@ -55,14 +57,14 @@ def orientation() -> None:
     with st.container(border=True):
         st.markdown("##### From where the camera sees people")
         cells = direction_cells(shown)
-        with st.grid(2, min_column_width=320, gap="medium") as grid:
+        st.html(figures.STYLE)
+        with st.grid(3, min_column_width=300, gap="medium") as grid:
             for name in chosen:
                 with grid.cell():
-                    chart = study_charts.sphere(cells.loc[cells["name"] == name], name)
-                    st.altair_chart(chart, alt=f"From where the camera sees the people of {name}")
+                    st.html(figures.sphere(cells.loc[cells["name"] == name], name))
         st.caption(
-            "The sphere around the body, laid flat: every cell is one area. From left to right the camera goes around "
-            "the person; from below to above it rises over the body's own equator."
+            "The sphere around the body on Mollweide's map, which keeps areas. From left to right the camera goes "
+            "round the person; from below to above it rises over the body's own equator."
         )
         looked_at(min(counts), max(counts))
         _unread(samples)
@@ -155,20 +157,23 @@ def _ranking(rows: pd.DataFrame) -> None:
     names = study.studies(rows)
     if st.session_state.get("study_name", names[0]) not in names:
         del st.session_state["study_name"]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium"):
         name = st.selectbox("Study", names, key="study_name", bind="query-params", width=260)
         show = st.segmented_control(
             "Show", ("errors", "ranks"), default="errors", required=True, key="study_show", bind="query-params"
         )
-    primaries = {own.id: own.primary for own in scored.known_protocols().values()}
+    known = scored.known_protocols()
+    primaries = {own.id: own.primary for own in known.values()}
     table = study.ranking(rows.loc[rows["study"] == name], primaries)
     overall = table.columns[3]
     shown = study.protocol_ranks(table, primaries) if show == "ranks" else table
     number = st.column_config.NumberColumn
-    form = "%d" if show == "ranks" else "%.1f"
-    columns = {"rank": number("Rank", format="%d"), "source": "Trained on", "network": "Network"}
-    columns |= {protocol: number(protocol, format=form) for protocol in shown.columns[3:]}
+    columns: dict[str, Any] = {"rank": number("Rank", format="%d"), "source": "Trained on", "network": "Network"}
+    for name in shown.columns[3:]:
+        title = known[name].display_name if name in known else {"mean": "Mean (mm)"}.get(name, name)
+        form = "%d" if show == "ranks" else f"%.{digits(primaries.get(name, study.MPE))}f"
+        columns[name] = number(title, format=form)
     st.dataframe(shown, hide_index=True, column_config=columns, placeholder="\N{EN DASH}",
                  alt=f"Networks trained on one source each: {show}")  # fmt: skip
-    by = "MPE" if overall == study.MPE else "the mean over these protocols; nobody is scored under all of MPE's"
+    by = "MPE" if overall == study.MPE else "the mean of those in mm; nobody is scored under all of MPE's"
     st.caption(f"Each protocol's primary measure; ranked by {by}. Rows with a gap have no rank.")

@@ -11,6 +11,7 @@ from .. import posed, previews, state
 from ..plaintext import plain
 from ..previews import Overlay, Tile
 
+_NARROWEST = 118  # px, a tile
 _OPACITIES = (30, 50, 80, 100)  # per cent
 
 
@@ -60,6 +61,11 @@ def opacity_control(prefix: str, *, is_disabled: bool = False) -> float:
     return opacity / 100
 
 
+def frame_columns(tiles: Sequence[Tile]) -> int:
+    """Return how many whole frames stand in a row."""
+    return 6 if tiles and tiles[0].is_upright else 4
+
+
 def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = (), more: Mapping[str, str] | None = None) -> None:
     """Draw tiles in a grid, and one sentence on those that have nothing to show.
 
@@ -70,7 +76,7 @@ def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = (), more: M
         st.warning(
             f"{len(problems)} of {len(tiles)} cannot be read. {plain(problems[0])}", icon=":material/broken_image:"
         )
-    with st.grid(columns, min_column_width=130, gap="small") as grid:
+    with st.grid(columns, min_column_width=_NARROWEST, gap="small") as grid:
         for number, tile in enumerate(tiles):
             with grid.cell(), st.container(gap="xxsmall"):
                 _tile(tile, {"person_key": links[number], **(more or {})} if links else {})
@@ -80,13 +86,26 @@ def show(tiles: Sequence[Tile], columns: int, links: Sequence[str] = (), more: M
         )
 
 
+def show_names(notes: Mapping[str, str], columns: int) -> None:
+    """Draw links to people of whom no picture may be shown; ``notes`` stand for them by person key."""
+    with st.grid(columns, min_column_width=_NARROWEST, gap="small") as grid:
+        for key, note in notes.items():
+            with grid.cell():
+                _link(note, f"person {key}", {"person_key": key})
+
+
 def _tile(tile: Tile, address: dict[str, str]) -> None:
     """Draw one tile; the picture and the words below it lead to the person whom an address names."""
     if not address:
         st.image(tile.data, caption=tile.caption, width="stretch", alt=tile.alt)
         return
     st.image(tile.data, width="stretch", alt=tile.alt, link=f"person?{urlencode(address)}")
-    st.page_link(state.page("person"), label=tile.caption, query_params=address, width="stretch")
+    _link(tile.caption, tile.alt, address)
+
+
+def _link(text: str, meaning: str, address: dict[str, str]) -> None:
+    """Draw the way to a person; without words of its own it would show icon and help of the page."""
+    st.page_link(state.page("person"), label=text, icon="", help=meaning, query_params=address, width="stretch")
 
 
 def stand_in_note(overlay: Overlay) -> None:

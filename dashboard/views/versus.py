@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from ...benchmark.measures import Measure
+from ...benchmark.measures import Measure, digits
 from ...benchmark.pairing import PairedDifference, compare_people, unmatched
 from .. import cell_charts, scored, state, versus
 from ..plaintext import plain
@@ -32,12 +32,13 @@ def render(row: Row, rows: list[Row], measure: Measure) -> None:
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        names = (row["row"], other["row"])
-        draw = cell_charts.scatter(pairs, names, measure.unit)
+        titles = (cell_charts.quantity(measure, row["row"]), cell_charts.quantity(measure, other["row"]))
+        draw = cell_charts.scatter(pairs, titles)
         if len(pairs) > versus.MOST_POINTS:
-            draw = cell_charts.plane(versus.squares(pairs), names, measure.unit)
+            draw = cell_charts.plane(versus.squares(pairs), titles)
         st.altair_chart(draw, alt="Errors of two models on the same people")
-        st.caption("On the dashed line both are equally wrong; below it the second model is closer.")
+        below = other if measure.lower_is_better else row
+        st.caption(f"On the dashed line both are equal; below it {plain(below['row'])} is better.")
     with right:
         _verdict(compared, row, other, measure, alone)
     _disagreements(pairs, row, other, measure)
@@ -57,16 +58,16 @@ def _compared(
 
 def _verdict(found: PairedDifference, row: Row, other: Row, measure: Measure, alone: dict[str, int]) -> None:
     """Say which model is better and how sure that is."""
-    unit = measure.unit
+    unit, form = measure.unit and f" {measure.unit}", digits(measure.name)
     winner = {"A is better": row["row"], "B is better": other["row"]}.get(found.verdict)
     st.markdown(f"##### {plain(winner)} is better" if winner else "##### No difference shown")
     low, high = found.ci_low, found.ci_high
-    interval = "too few sequences" if low is None or high is None else f"{low:+.1f} to {high:+.1f} {unit}"
+    interval = "too few sequences" if low is None or high is None else f"{low:+.{form}f} to {high:+.{form}f}{unit}"
     facts = {
         "people of both": f"{found.people:,} in {found.sequences:,} sequences",
-        plain(row["row"]): f"{found.mean_a:.1f} {unit}",
-        plain(other["row"]): f"{found.mean_b:.1f} {unit}",
-        "difference": f"{found.difference:+.1f} {unit}",
+        plain(row["row"]): f"{found.mean_a:.{form}f}{unit}",
+        plain(other["row"]): f"{found.mean_b:.{form}f}{unit}",
+        "second minus first": f"{found.difference:+.{form}f}{unit}",
         "95 % interval": interval,
         "sign-flip test over sequences": f"p = {found.p_flip:.3g}",
         "sequences ahead": f"{found.sequences_better_a:,} : {found.sequences_better_b:,}, p = {found.p_sign:.3g}",
@@ -96,6 +97,9 @@ def _disagreements(pairs: pd.DataFrame, row: Row, other: Row, measure: Measure) 
     if ahead.empty:
         st.caption("On nobody.")
         return
-    notes = [f"**{one['a']:.0f} : {one['b']:.0f} {measure.unit}**" for one in ahead.to_dict("records")]
+    form = digits(measure.name, decimals=0)
+    notes = [f"**{one['a']:.{form}f} : {one['b']:.{form}f}**" for one in ahead.to_dict("records")]
+    unit = f" ({measure.unit})" if measure.unit else ""
+    st.caption(f"Below each: {plain(row['row'])} : {plain(other['row'])}{unit}.")
     models = {row["row"]: row["path"], other["row"]: other["path"]}
     error_tiles.show("versus", [str(key) for key in ahead["person_key"]], notes, models)

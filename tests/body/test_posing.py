@@ -1,5 +1,7 @@
 """The numpy forward model equals the smplx package, for every model kind, down to the contour of a turned head."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,15 @@ def test_how_many_are_posed_at_a_time_changes_nothing(standin_dir, monkeypatch):
     monkeypatch.setattr("ehps.body.posing.CACHED_PEOPLE", 4)
     monkeypatch.setattr("ehps.body.skinning.CACHED_POINTS", 10)
     np.testing.assert_array_equal(model.joints(values).astype(np.float32), together)
+
+
+@pytest.mark.parametrize("kind", ["smplx", "smpl"])
+def test_a_body_kept_in_single_or_half_precision_is_posed_in_double(standin_dir, kind):
+    model, values = PosingModel.load(standin_dir, kind), parameters()
+    assert model.pose_directions.dtype.itemsize < 8
+    doubles = replace(model, pose_directions=model.pose_directions.astype(np.float64))
+    np.testing.assert_array_equal(model.vertices(values), doubles.vertices(values))
+    np.testing.assert_array_equal(model.joints(values), doubles.joints(values))
 
 
 def test_nobody_has_no_joints(standin_dir):

@@ -13,6 +13,8 @@ from ehps.body.joints import SMPLX_INDEX, SMPLX_JOINTS
 from ehps.body.posing import PosingModel
 from ehps.body.rotations import axis_angle_to_matrix
 from ehps.body.standin import build as standin
+from ehps.body.standin import standin_dir as standin_folder
+from ehps.body.standin import standin_version
 from ehps.body.standin.figure import grow_figure
 from ehps.body.unpickling import load_pickle
 
@@ -323,7 +325,7 @@ def build_into(cache, queue):
 
     os.environ["EHPS_CACHE"] = str(cache)
     standin.build_standin = fake_build
-    queue.put(str(standin.standin_dir()))
+    queue.put(str(standin_folder()))
 
 
 def test_two_processes_build_one_folder(tmp_path):
@@ -335,8 +337,8 @@ def test_two_processes_build_one_folder(tmp_path):
     built = {queue.get(timeout=60) for _ in workers}
     for worker in workers:
         worker.join()
-    assert [path.name for path in tmp_path.iterdir()] == [f"standin-{standin.standin_version()}"]
-    assert built == {str(tmp_path / f"standin-{standin.standin_version()}")}
+    assert [path.name for path in tmp_path.iterdir()] == [f"standin-{standin_version()}"]
+    assert built == {str(tmp_path / f"standin-{standin_version()}")}
 
 
 def test_a_broken_build_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -347,5 +349,5 @@ def test_a_broken_build_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("EHPS_CACHE", str(tmp_path))
     monkeypatch.setattr(standin, "build_standin", fail)
     with pytest.raises(RuntimeError, match="no space"):
-        standin.standin_dir()
+        standin_folder()
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -20,6 +21,16 @@ from ehps.dashboard import launch, settings
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 _ANSWERS_WITHIN = 60.0  # seconds
+Command = Callable[[int], list[str]]  # words, given a port
+
+
+@dataclass(frozen=True)
+class Server:
+    """A dashboard that runs."""
+
+    address: str
+    process: subprocess.Popen
+    started_s: float  # until it answered
 
 
 @contextmanager
@@ -27,25 +38,34 @@ def serving(catalog: Path, results: Path, runs: Path = Path("runs"), folder: Pat
     """Start ``ehps dash`` over some folders and yield its address; it ends with the block.
 
     Relative paths begin in ``folder``, and pages show them as they are.
+    """
+    names = {settings.CATALOG: catalog, settings.RESULTS: results, settings.RUNS: runs}
+    variables = {name: str(value) for name, value in names.items()}
+    with served(lambda port: launch.command(port, True, "127.0.0.1"), variables, folder) as server:
+        yield server.address
+
+
+@contextmanager
+def served(command: Command, variables: Mapping[str, str] | None = None, folder: Path = Path()) -> Iterator[Server]:
+    """Start a server by the command that a port makes, and yield it; it ends with the block.
+
     Bodies are the stand-in's, whatever this machine has. RuntimeError holds what the server said if it does not answer.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    names = {settings.CATALOG: catalog, settings.RESULTS: results, settings.RUNS: runs, ENVIRONMENT: "standin"}
-    variables = os.environ | {name: str(value) for name, value in names.items()}
+    start, address = time.perf_counter(), f"http://127.0.0.1:{port}"
+    environment = os.environ | {ENVIRONMENT: "standin", **(variables or {})}
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            launch.command(port, True, "127.0.0.1"), env=variables, cwd=folder, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command(port), env=environment, cwd=folder, stdout=log, stderr=log)
         try:
-            if not _answers(f"http://127.0.0.1:{port}/_stcore/health", process):
+            if not _answers(f"{address}/_stcore/health", process):
                 log.seek(0)
                 raise RuntimeError(f"the server does not answer: {log.read()}")
-            yield f"http://127.0.0.1:{port}"
+            yield Server(address, process, time.perf_counter() - start)
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=30)
 
 
 def _answers(address: str, process: subprocess.Popen) -> bool:
@@ -56,7 +76,7 @@ def _answers(address: str, process: subprocess.Popen) -> bool:
             with urlopen(address, timeout=2):
                 return True
         except URLError:
-            time.sleep(0.25)
+            time.sleep(0.02)
     return False
 
 
@@ -73,11 +93,13 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-# Streamlit says on its root whether a run is under way; what is still to be drawn is stale or has a placeholder.
+# Streamlit says on its root whether a run is under way; what is still to be drawn is stale or has a placeholder, and a
+# view in 3D says so once it is drawn.
 _AT_REST = """
 (() => {
   const app = document.querySelector('[data-testid=stApp]');
-  const pending = '[data-testid=stSkeleton], [data-testid=stAppSkeleton], [data-testid=stSpinner], [data-stale=true]';
+  const pending = '[data-testid=stSkeleton], [data-testid=stAppSkeleton], [data-testid=stSpinner], [data-stale=true], '
+    + '[data-testid=stBidiComponentIsolated]:not([data-drawn])';  // a view in 3D says so once it is drawn
   return app && app.dataset.testConnectionState === 'CONNECTED' && app.dataset.testScriptState === 'notRunning'
     && document.querySelector('[data-testid=stMain] [data-testid=stElementContainer]')
     && !document.querySelector(pending) && [...document.images].every(image => image.complete);

@@ -23,6 +23,7 @@ from ehps.tests.dashboard.scored_models import write_scored
 
 WIDTH, HEIGHT = 320, 240
 K = np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]])
+CHECKED = {"hands": {"2d": {"verdict": "as_stored", "people": 7, "unit": "px"}}}  # what the engine writes of a unit
 REJECTS = (("empty_box", 2), ("missing_image", 3))
 
 
@@ -101,8 +102,9 @@ def write_unit(out: Path, model: PosingModel, dataset: str, split: str, unit: st
             for row in range(count):
                 place = Provenance(file="labels.npz", row=str(1000 + row))
                 detail = f"{reason} in row {row}"
-                writer.reject(Reject(key=f"{unit}/{reason}/{row}", reason=reason, detail=detail, provenance=place))
-        writer.commit({})
+                key = f"{unit}/{row:06d}/9" if reason == "empty_box" else f"{unit}/{reason}/{row}"
+                writer.reject(Reject(key=key, reason=reason, detail=detail, provenance=place))
+        writer.commit(CHECKED)
 
 
 # Mean error (mm) and protocols of each model: the second lacks a protocol.

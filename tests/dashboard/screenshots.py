@@ -31,6 +31,7 @@ def addresses(person_key: str) -> dict[str, str]:
         "datasets": "/datasets",
         "card_facts": "/card?card_id=mscoco",
         "card_pictures": "/card?card_id=bedlam&card_tab=Pictures&card_overlay=mesh",
+        "card_checks": "/card?card_id=bedlam&card_tab=Checks",
         "card_distributions": "/card?card_id=bedlam&card_tab=Distributions",
         "people": "/people?people_sort=box+height+px&people_overlay=joints",
         "person": f"{person}&person_marks=mesh&person_solid=body&person_solid=camera",

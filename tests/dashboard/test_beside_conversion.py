@@ -104,13 +104,16 @@ def of_mixture(app: AppTest) -> tuple[int, int]:
 
 
 def of_card(app: AppTest) -> tuple[int, int]:
-    splits = app.dataframe[0].value
-    assert splits["people"].tolist() == [12]
+    said = [element.value for element in app.markdown]
+    [head] = [text for text in said if text.startswith("**12** people in")]
+    [splits] = [text for text in said if text.startswith("| Split |")]
+    assert head.startswith("**12** people in **8** frames")
+    assert [row.split(" | ")[3:5] for row in splits.splitlines()[2:]] == [["8", "12"]]
     return FEW
 
 
 def of_person(app: AppTest) -> tuple[int, int]:
-    assert len(app.get("plotly_chart")) == 1
+    assert len(app.get("bidi_component")) == 1
     return FEW
 
 

@@ -34,6 +34,16 @@ def test_the_profile_counts_everyone_once(cursor):
     assert not profile["has_face"].any()
 
 
+def test_what_the_build_counted_is_what_a_look_at_everyone_counts(cursor):
+    counted, scanned = (
+        cursor.sql(browse.profile_sql(wanted)).df().sort_values([*browse.ANSWERS]).reset_index(drop=True)
+        for wanted in (Wanted(), Wanted(condition="true"))
+    )
+    assert "label_counts" in browse.profile_sql(Wanted())
+    assert "label_counts" not in browse.profile_sql(Wanted(condition="true"))
+    pd.testing.assert_frame_equal(counted, scanned)
+
+
 def test_facets_of_people_are_counted_by_people(cursor):
     profile = cursor.sql(browse.profile_sql(Wanted())).df()
     known = browse.facets_of(["bedlam", "mscoco"])
@@ -128,7 +138,7 @@ def pair(tree, cursor):
     keys = tuple(cursor.sql("SELECT person_key FROM people LIMIT 2").df()["person_key"])
     people = Lookup(tree.catalog).people(keys)
     made = posed.bodies(people)
-    return [fits.shown(person, made[person.person_key], "a") for person in people]
+    return [solid.Shown.of(person, made[person.person_key], "a") for person in people]
 
 
 def moved(person: solid.Shown, shift: np.ndarray) -> solid.Shown:
@@ -151,24 +161,6 @@ def test_joints_are_compared_where_bodies_differ_in_kind(pair):
     assert made.points == "joints"
     assert made.distances == pytest.approx(0)
     assert fits.difference(solid.Shown("a", None), solid.Shown("b", None), "as they are") is None
-
-
-def test_a_figure_has_y_up_and_the_camera_at_its_origin(pair):
-    assert solid.to_figure(np.array([1.0, 2.0, 3.0])).tolist() == [1.0, 3.0, -2.0]
-    K = np.array([[100.0, 0, 49.5], [0, 100.0, 24.5], [0, 0, 1]])
-    frustum = solid.frustum_of(K, 100, 50, depth=2.0)
-    assert frustum[0].tolist() == [0, 0, 0]
-    assert frustum[1:, 2] == pytest.approx(2.0)
-    assert frustum[1] == pytest.approx([-1.0, -0.5, 2.0])
-    person = solid.Shown("a", pair[0].body, pair[0].joints, np.linspace(0, 9, len(pair[0].body.vertices)))
-    made = solid.figure([person], frustum=frustum, limit_mm=10.0)
-    mesh, lines, points, scale, camera = made.data
-    assert (len(mesh.x), len(mesh.i)) == (len(person.body.vertices), len(person.body.triangles))
-    assert mesh.text[-1] == "9.0 mm"
-    assert points.text[0] == "pelvis"
-    assert np.isnan(lines.x[2::3]).all()
-    assert scale.marker.cmax == 10.0
-    assert (camera.x[0], camera.y[0], camera.z[0]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("top", "limit"), [(0.2, 1.0), (9.0, 10.0), (31.0, 40.0), (140.0, 150.0)])

@@ -7,10 +7,11 @@ from ehps.tests.dashboard.browsing import chromium, serving, settle
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 pytestmark = pytest.mark.browser
 PAGES = {
-    "overview": ("/", "People by source"),
+    "overview": ("/", "Sources on this machine"),
     "datasets": ("/datasets", "sources"),
     "facts": ("/card?card_id=bedlam", "How to get it"),
     "pictures": ("/card?card_id=bedlam&card_tab=Pictures&card_overlay=mesh", "Reshuffle"),
+    "checks": ("/card?card_id=bedlam&card_tab=Checks", "Measured on everybody"),
     "distributions": ("/card?card_id=bedlam&card_tab=Distributions", "all other sources"),
     "rejects": ("/card?card_id=bedlam&card_tab=Left+out", "people were left out"),
     "benchmark": ("/benchmark", "Published"),
@@ -104,6 +105,28 @@ def test_a_facet_goes_into_the_address_and_back(server, browser):
     page.close()
 
 
+def test_half_a_window_shows_what_decides_and_filters_are_taken_back(server, browser):
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    page.goto(f"{server}/datasets?cat_kind_mocap=true&cat_search=hands")
+    settle(page)
+    assert page.locator("[data-testid=stDataFrame]").first.bounding_box()["width"] > 600  # six columns
+    page.get_by_role("button", name="Clear filters").click()
+    page.wait_for_url("**/datasets", timeout=20_000)
+    page.close()
+
+
+def test_a_measure_of_a_card_opens_its_worst_people(server, browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{server}/card?card_id=bedlam&card_tab=Checks")
+    settle(page)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="min depth (m)").first.click()
+    opened.value.get_by_text("12 of 28 people").wait_for(timeout=60_000)
+    assert "people_direction=low+first" in opened.value.url
+    opened.value.close()
+    page.close()
+
+
 def test_a_click_into_the_table_opens_the_card(server, browser):
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(f"{server}/datasets?cat_state_converted=true")
@@ -120,7 +143,7 @@ def test_a_tile_leads_to_its_person_and_from_there_back_to_the_same_filters(serv
     settle(page)
     page.locator("[data-testid=stMain] [data-testid=stPageLink] a").first.click()
     page.wait_for_url("**/person?person_key=bedlam-val-**", timeout=20_000)
-    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    page.locator(".viewer canvas").wait_for(timeout=60_000)
     settle(page)
     page.get_by_role("link", name="Back to people").click()
     page.wait_for_url("**/people?**people_split_val=true**", timeout=20_000)
@@ -143,7 +166,7 @@ def test_a_number_leads_to_its_people_to_one_of_them_and_back(scored_server, bro
     page.get_by_role("link", name=" mm").locator("visible=true").first.click()
     page.wait_for_url("**/person?person_key=bedlam-val-**person_second=near**", timeout=20_000)
     page.get_by_text("mm apart on average").first.wait_for(timeout=60_000)
-    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    page.locator(".viewer canvas").wait_for(timeout=60_000)
     settle(page)
     page.go_back()
     page.get_by_text("near on BEDLAM val: PVE").first.wait_for(timeout=60_000)

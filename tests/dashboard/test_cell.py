@@ -1,17 +1,34 @@
 """From a number of the matrix to its people, and from there to label and predictions of one of them."""
 
+import importlib.util
+import io
+import re
+
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from ehps.benchmark.protocol import load_protocol
-from ehps.benchmark.results import load_results, read_people, read_result, result_path
+from ehps.benchmark.heatmap import write_heatmap
+from ehps.benchmark.protocol import load_protocol, protocols
+from ehps.benchmark.render import to_csv, to_latex
+from ehps.benchmark.results import (
+    RunFacts,
+    load_results,
+    make_result,
+    read_people,
+    read_result,
+    result_path,
+    write_result,
+)
 from ehps.benchmark.run import run_protocol
 from ehps.body.posing import PosingModel
-from ehps.dashboard import fits, posed, predicted, previews, settings, slices, solid, versus
+from ehps.dashboard import board, fits, posed, predicted, previews, settings, slices, solid, versus
 from ehps.dashboard.lookup import Lookup
 from ehps.dashboard.queries import errors_table
 from ehps.shards.catalog import query
+from ehps.tests.dashboard.conftest import write_results
+from ehps.tests.dashboard.scenes import shown_scenes
 from ehps.tests.dashboard.scored_models import Parrot
 from ehps.tests.dashboard.test_pages import open_page, texts
 
@@ -85,6 +102,15 @@ def test_distances_of_the_vertices_average_to_the_error_of_the_result(tree, scor
 def test_a_protocol_of_hands_has_no_whole_bodies(standin_dir):
     assert fits.Measured.of(load_protocol("freihand_eval"), standin_dir) is None
     assert measured(standin_dir).root_name == "the pelvis"
+
+
+def test_each_body_is_brought_together_by_the_root_of_its_own_model(standin_dir):
+    look = fits.Measured.of(load_protocol("pw3d_lsp14_smplreg"), standin_dir)
+    for kind in ("smplx", "smpl"):
+        model = PosingModel.load(standin_dir, kind)
+        body = posed.Body(kind, model.template + [0.1, 0.2, 3.0], model.triangles, is_recorded=False)
+        pelvis = model.joint_regressor[0] @ model.template + [0.1, 0.2, 3.0]
+        np.testing.assert_allclose(look.root(solid.Shown(kind, body)), pelvis, atol=1e-6)
 
 
 def test_a_prediction_without_a_camera_stands_where_the_label_stands(tree, scored):
@@ -263,6 +289,9 @@ def test_two_models_on_one_person(small):
         assert len(app.get("image")) == 2
         assert "mm** apart" in texts(app)
         assert "this person's PVE" not in texts(app)
+        (scene,) = shown_scenes(app)
+        assert [person["isGhost"] for person in scene["people"]] == [True, False]
+        assert f"**{scene['people'][1]['distances'].mean():.1f} mm** apart" in texts(app)
     app.segmented_control(key="person_pictures").set_value("overlaid")
     app.pills(key="person_pair_solid").set_value(["bodies", "joints", "camera"]).run()
     assert not app.exception
@@ -284,18 +313,19 @@ def test_the_matrix_has_a_mean_over_chosen_sets_intervals_and_colours(small):
     app.multiselect(key="bench_sets").set_value(["bedlam_val"]).run()
     assert not app.exception
     shown = app.dataframe[0].value
-    assert shown.columns[0][1].startswith("mean of 1 sets")
+    assert shown.columns[0][1].startswith("mean of 1 set ")
     assert shown.iloc[0, 0] == pytest.approx(shown.iloc[0, 1])
     for form in ("heatmap", "table"):
         app.segmented_control(key="bench_form").set_value(form).run()
         assert not app.exception
+        assert ("click a number to see its people" in texts(app)) == (form == "table")
         assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == (form == "heatmap")
 
 
 def test_every_way_to_show_the_matrix_runs(small):
     app = open_page("benchmark")
-    best = {"to best": 0.0, "% of best": 100.0, "rank": 1.0}
-    for shown in ("to best", "% of best", "% of published", "rank", "mm"):
+    best = {"difference": 0.0, "% of best": 100.0, "rank": 1.0}
+    for shown in ("difference", "% of best", "% of published", "rank", "absolute"):
         app.segmented_control(key="bench_show").set_value(shown).run()
         assert not app.exception, shown
         numbers = app.dataframe[0].value.iloc[:, 0]
@@ -312,3 +342,111 @@ def test_a_number_of_the_matrix_leads_to_its_page(small):
     assert not app.exception
     assert app.selectbox(key="cell_model").value == "far"
     assert "far on BEDLAM val: PVE" in texts(app)
+
+
+@pytest.fixture
+def shares(tree, tmp_path, monkeypatch):
+    """Results in millimetres, degrees and shares of one, of eleven measures."""
+    keys = [f"bedlam-val-scene_b-{index:06d}#0" for index in range(6)]
+    wide = ("ehf", "humanart_val", "emdb1", "freihand_eval", "agora_val", "bedlam_val")
+    write_results(tmp_path / "r", keys, {"alpha": (60.0, wide), "beta": (75.0, ("ehf", "humanart_val"))})
+    for name, value in settings.environment(tree.catalog, tmp_path / "r").items():
+        monkeypatch.setenv(name, value)
+    return tmp_path / "r"
+
+
+def test_a_share_of_one_has_no_unit_and_more_digits(shares):
+    where = {"cell_model": "beta", "cell_protocol": "humanart_val", "cell_measure": "PCK@0.05"}
+    app = open_page("cell", **where)
+    assert not app.exception
+    numbers = {metric.label: metric.value for metric in app.metric}
+    row = read_result(result_path(shares, "beta", "r1", "humanart_val")).measures["PCK@0.05"]
+    assert (numbers["Mean"], numbers["Median"]) == (f"{row.mean:.3f}", f"{row.median:.3f}")
+    assert numbers["Penalised"] == f"{row.penalised_mean:.3f}"
+    said = texts(app)
+    assert "people with the labels for it whose number is at most x; grey: 1 other model." in said
+    assert "2 missing. The line is the mean" in said
+    assert "\N{DAGGER} predictions are missing" in said
+    app = open_page("cell", **where, cell_tab="Two models")
+    assert not app.exception
+    assert "below it beta is better" in texts(app)  # more is better
+    assert "Below each: beta : alpha." in texts(app) or "On nobody" in texts(app)
+
+
+def test_a_result_says_on_what_its_model_was_trained(shares):
+    app = open_page("cell", cell_model="alpha", cell_protocol="bedlam_val", cell_tab="Where it comes from")
+    assert "trained on this data set" in texts(app)
+    assert "`bedlam`" in str(app.table[0].value)
+
+
+def test_every_measure_part_and_way_of_a_wide_matrix_runs(shares):
+    app = open_page("benchmark")
+    families = app.pills(key="bench_measure").options
+    assert len(families) > 8
+    for family in families:
+        app.pills(key="bench_measure").set_value(family).run()
+        assert not app.exception, family
+        shown = app.dataframe[0].value
+        assert shown.notna().to_numpy().any(), family
+        keys = [str(name) for name in app.session_state.to_dict() if str(name) == f"bench_part_{family}"]
+        for part in app.segmented_control(key=keys[0]).options if keys else []:
+            app.segmented_control(key=keys[0]).set_value(part.replace(" ", "_")).run()
+            assert not app.exception, (family, part)
+    for form in ("heatmap", "table"):
+        app.segmented_control(key="bench_form").set_value(form).run()
+        assert not app.exception
+
+
+def test_exports_are_made_when_they_are_asked_for(shares, monkeypatch):
+    app = open_page("benchmark", bench_measure="PVE", bench_part_PVE="hands")
+    assert not app.get("download_button")
+    app.session_state["bench_export"] = True
+    app.run()
+    assert not app.exception
+    assert [button.proto.label for button in app.get("download_button")] == ["CSV", "LaTeX", "Markdown", "PNG"]
+    said = texts(app)
+    assert "--measure PVE@hands" in said
+    assert "The numbers themselves, however they are shown." in said
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    app.run()
+    assert "PNG" not in [button.proto.label for button in app.get("download_button")]
+
+
+def test_what_is_exported_opens_elsewhere(shares):
+    results = load_results(shares)
+    matrix = board.matrix_of(results, board.PRIMARY, None, protocols(), ["ehf", "bedlam_val"])
+    back = pd.read_csv(io.StringIO(to_csv(matrix)), index_col="model")
+    assert back["ehf/PVE"].to_dict() == pytest.approx(matrix.values["ehf", "PVE"].to_dict())
+    lines = to_latex(matrix, names={name: own.display_name for name, own in protocols().items()}).splitlines()
+    assert lines[0] == rf"\begin{{tabular}}{{l{'r' * len(matrix.values.columns)}}}"
+    rows = [line for line in lines if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len(rows) == 1 + len(matrix.values)
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(matrix.values.columns)}
+    for line in lines:
+        assert line.count("{") == line.count("}")
+        assert len(re.findall(r"(?<!\\)\$", line)) % 2 == 0
+        assert line.startswith("%") or not re.search(r"(?<![\\^])[_#](?!\{)", line.replace("^{", ""))
+    assert cv2.imread(str(write_heatmap(matrix, shares / "matrix.png"))) is not None
+
+
+def test_a_model_that_answered_nobody_costs_no_page(tree, tmp_path, monkeypatch):
+    keys = [f"bedlam-val-scene_b-{index:06d}#0" for index in range(6)]
+    protocol = load_protocol("bedlam_val")
+    rows = pd.DataFrame({"person_key": keys, "sequence": "s", "answered": False, "box_height": 90.0})
+    rows[[f"has_{part}" for part in ("body", "left_hand", "right_hand", "face")]] = True
+    rows[list(protocol.measures)] = np.nan
+    facts = RunFacts(model="mute", revision="r1", shard_fingerprint="0")
+    write_result(make_result(rows, protocol, facts, hardware="none"), rows, tmp_path / "r")
+    for name, value in settings.environment(tree.catalog, tmp_path / "r").items():
+        monkeypatch.setenv(name, value)
+    for form in ("table", "heatmap"):
+        assert not open_page("benchmark", bench_form=form, bench_intervals="true").exception
+    for tab in TABS[:3]:
+        app = open_page("cell", cell_tab=tab)
+        assert not app.exception, tab
+        assert not app.error
+        numbers = {metric.label: metric.value for metric in app.metric}
+        assert (numbers["Answered"], numbers["Missing"], numbers["95 %"]) == ("0", "6", "\N{EN DASH}")
+        assert numbers["Mean (mm)"] == "\N{EN DASH}"
+    assert not open_page("scaling").exception
+    assert not open_page("study", study_tab="Worth alone").exception

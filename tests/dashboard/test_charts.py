@@ -11,33 +11,6 @@ def layers(chart):
     return chart.to_dict()["layer"]
 
 
-def test_bars_of_people_are_sorted_and_grow_with_the_number_of_sources():
-    table = pd.DataFrame(
-        {"id": ["a", "b"], "name": ["A", "B"], "kind": ["mocap", "scan"], "people": [1, 5], "frames": [1, 2]}
-    )
-    spec = charts.people_by_dataset(table).to_dict()
-    assert spec["encoding"]["y"]["sort"] == "-x"
-    assert spec["encoding"]["color"]["scale"]["domain"] == ["mocap", "scan"]
-    more = pd.concat([table] * 5).assign(id=list("abcdefghij"))
-    assert charts.people_by_dataset(more).to_dict()["height"] > spec["height"]
-
-
-def test_a_source_without_a_card_has_a_bar_too():
-    table = pd.DataFrame({"id": ["a"], "name": ["a"], "kind": [""], "people": [1], "frames": [1]})
-    colour = charts.people_by_dataset(table).to_dict()["encoding"]["color"]["scale"]
-    assert colour == {"domain": [charts.NO_CARD], "range": [theme.GREY]}
-
-
-def test_a_distribution_is_drawn_over_that_of_all_others():
-    bins = pd.DataFrame({"is_this": [True, False], "low": [0.0, 0.0], "high": [1.0, 1.0], "share": [0.4, 0.6]})
-    grey, blue = layers(charts.against_others(bins, "box height (px)", "BEDLAM"))
-    scale = blue["encoding"]["color"]["scale"]
-    assert scale == {"domain": ["BEDLAM", "all other sources"], "range": [theme.BLUE, theme.GREY]}
-    assert blue["encoding"]["x"]["bin"] == "binned"
-    assert blue["encoding"]["y"]["stack"] is None
-    assert grey["transform"][0]["filter"] == "!datum.is_this"
-
-
 def test_the_chosen_model_stands_out_from_the_others():
     curves = pd.DataFrame({"model": ["a", "b"], "error": [1.0, 2.0], "share": [1.0, 0.5]})
     others, own = layers(charts.error_distribution(curves, "a", "mm"))

@@ -140,8 +140,20 @@ def test_every_tab_opens(tab, page):
     numbers = {metric.label: metric.value for metric in app.metric}
     assert (numbers["Done of 5"], numbers["Failed"], numbers["Interrupted"]) == ("1", "1", "1")
     assert "ShardError\\: a.tar\\: ends early" in texts(app)
+    assert "ehps convert bedlam" not in texts(app)
+
+
+def test_what_goes_on_and_where_it_happened_can_be_unfolded(page):
+    app = open_page("conversions", conv_again="true", conv_trace_1="true")
+    assert not app.exception
     assert "ehps convert bedlam --raw DIR --split train" in texts(app)
     assert "Traceback: boom" in texts(app)
+
+
+def test_units_are_drawn_by_state(page):
+    bars = "".join(html.body for html in open_page("conversions").get("html") if "Units of each source" in html.body)
+    assert "bedlam train: 1 failed" in bars
+    assert "agora train: 1 interrupted" in bars
 
 
 @pytest.mark.parametrize("state", conversions.STATES)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ehps.body.hands import HAND_MEANS
-from ehps.dashboard import charts, distributions
+from ehps.dashboard import distributions
 from ehps.shards.analyses.samples import PoseSample
 
 FACING = np.array([np.pi, 0, 0])  # upright, facing the camera
@@ -57,10 +57,3 @@ def test_shapes_weigh_each_other_source_the_same():
     assert set(own["median"]) == {1.0}
     assert set(others["p25"]) == {-2.0}
     assert set(others["p75"]) == {3.0}
-
-
-def test_a_chart_of_shapes_spans_all_whiskers():
-    table = distributions.shape_spread({"own": sample(3, beta=1.0), "b": sample(3, beta=-4.0)}, "own")
-    spec = charts.shape_spread(table, "Own").to_dict()
-    assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == [-4, 1]
-    assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Own", charts.OTHERS]

@@ -1,13 +1,23 @@
 """The mixture builder: drafts, files, plans, and the page that puts them together."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ehps.benchmark.protocol import protocols
+from ehps.body.posing import PosingModel
 from ehps.dashboard import mixtures, settings
 from ehps.errors import RecipeError
+from ehps.shards.catalog import build_catalog
+from ehps.shards.codec import sample_key
+from ehps.shards.picture import picture_of
+from ehps.shards.record import Camera, Frame
+from ehps.shards.writer import UnitWriter
+from ehps.tests.dashboard.conftest import HEIGHT, WIDTH, person, picture
 from ehps.tests.dashboard.test_pages import open_page, texts
-from ehps.training.mixture_spec import load_mixture, mixture_names
+from ehps.training.mixture_spec import Locality, load_mixture, mixture_names
 from ehps.training.recipes import RECIPES, get_recipe
 
 BEDLAM = {"dataset": "bedlam", "split": "train"}
@@ -70,8 +80,15 @@ def test_a_copy_of_a_mixture_is_the_mixture():
     assert rows is not None
     again = mixtures.mixture_of(mixtures.Draft("five", five.strategy, rows, epoch_length=five.epoch_length))
     assert again.members == five.members
-    nested = five.model_copy(update={"members": (five.members[0].model_copy(update={"dataset": "", "sql": "x"}),)})
-    assert mixtures.editable(nested) is None
+    first = five.members[0]
+    more_than_a_table = [
+        {"members": (first.model_copy(update={"dataset": "", "sql": "x"}),)},
+        {"members": (first, first.model_copy(update={"name": "tall", "where": "box_height_px > 500"}))},
+        {"members": (first.model_copy(update={"on_failure": "replace"}),)},
+        {"exhaustion": "stop"},
+        {"locality": Locality()},
+    ]
+    assert [mixtures.editable(five.model_copy(update=update)) for update in more_than_a_table] == [None] * 5
 
 
 def test_the_plan_counts_people_labels_and_licences(tree):
@@ -86,6 +103,38 @@ def test_the_plan_counts_people_labels_and_licences(tree):
     assert table["commercial"].tolist() == ["no", "no"]
     covered = mixtures.coverage(table.reset_index())
     assert (covered["hands"], covered["face"]) == (1, 0)
+
+
+def test_both_hands_are_the_hands_of_one_person(tmp_path, standin_dir):
+    write_hands(tmp_path, PosingModel.load(standin_dir), ("left", "left", "right", "both", "none"))
+    for rest in ({}, {"where": "box_height_px > 0"}):  # counted by the source, and by the condition
+        mixture = mixtures.mixture_of(draft(BEDLAM | rest))
+        table = mixtures.member_table(mixtures.planned(mixture.model_dump_json(), "mine", tmp_path, 1), {})
+        row = table.iloc[0]
+        assert (row["hands"], row["left_hand"], row["right_hand"]) == (0.2, 0.6, 0.4)
+
+
+def write_hands(out: Path, model: PosingModel, hands: tuple[str, ...]) -> None:
+    """A unit of bedlam with a person a frame, of whom these hands are labelled."""
+    rng = np.random.default_rng(0)
+    with UnitWriter(out, "bedlam", "train", "hands", meta={"converter_version": 1}) as writer:
+        for index, which in enumerate(hands):
+            whole = person(model, rng, "synthetic", index)
+            absent = {side for side in ("left", "right") if which not in (side, "both")}
+            labels = replace(whole.labels, **{f"{side}_hand": None for side in absent})
+            one = replace(whole, labels=labels, **{f"{side}_hand_pose": None for side in absent})
+            key, K = f"hands/{index}", Camera(K=np.eye(3) * 300, kind="measured")
+            frame = Frame(key=key, image=b"", width=WIDTH, height=HEIGHT, people=(one,), camera=K)
+            writer.write(frame, sample_key("bedlam", "train", key), picture_of(picture(rng)))
+        writer.commit({})
+    build_catalog(out)
+
+
+def test_what_a_mixture_trains_on_and_protocols_measure_is_said(tree):
+    mixture = mixtures.mixture_of(draft(BEDLAM, BEDLAM | {"split": "val"}, {"dataset": "ehf", "split": "test"}))
+    found = mixtures.planned(mixture.model_dump_json(), "mine", tree.catalog, 1)
+    said = mixtures.trained_benchmarks(found, protocols())  # nobody of EHF is here
+    assert said == ["the mixture trains on bedlam/val, which BEDLAM val measures"]
 
 
 def test_leakage_and_benchmarks_come_from_the_tree(tree):
@@ -176,8 +225,104 @@ def test_a_mixture_of_ehps_is_planned_and_copied(page):
 
 def test_save_writes_the_file_that_the_command_names(page):
     app = open_page("mixture", mix_tab="File and command", mix_name="nice")
+    assert "Save the mixture first" in texts(app)
     app.button(key="mix_save").click().run()
     assert not app.exception
     assert not app.error
     assert [m.dataset for m in load_mixture(page / "mixtures" / "nice.yaml").members] == ["bedlam", "mscoco"]
     assert f"mixture={page / 'mixtures' / 'nice.yaml'}" in texts(app)
+    app.run()
+    assert "Save the mixture first" not in texts(app)
+    app.number_input(key="mix_seed").set_value(4).run()
+    assert "nice.yaml holds another mixture" in texts(app)
+    app.button(key="mix_save").click().run()
+    assert "holds another mixture; choose another name" in app.error[0].value
+
+
+@pytest.fixture
+def kept(page):
+    """Mixture files that somebody wrote: a sound one, one with sources that are not here, a broken one."""
+    folder = page / "mixtures"
+    folder.mkdir(parents=True)
+    members = "  - {dataset: bedlam, weight: 3}\n  - {dataset: bedlm}\n  - {dataset: agora}\n"
+    (folder / "odd.yaml").write_text(f"about: a\nstrategy: weighted\nmembers:\n{members}", encoding="utf-8")
+    test = "  - {dataset: bedlam, split: val}\n"
+    (folder / "test.yaml").write_text(f"about: a\nstrategy: concat\nmembers:\n{test}", encoding="utf-8")
+    (folder / "twice.yaml").write_text(
+        "about: a\nstrategy: concat\nmembers:\n  - {dataset: bedlam}\n  - {dataset: bedlam, name: b}\n",
+        encoding="utf-8",
+    )
+    (folder / "broken.yaml").write_text("about: a\nstrategy: [", encoding="utf-8")
+    (folder / ".half.yaml.tmp").write_text("about", encoding="utf-8")
+    return folder
+
+
+def test_saved_mixtures_can_be_opened_again(kept):
+    options = open_page("mixture").selectbox(key="mix_start").options
+    assert options[:5] == ["my own", "broken.yaml", "odd.yaml", "test.yaml", "twice.yaml"]
+    app = open_page("mixture", mix_start="odd.yaml", mix_tab="What speaks against it")
+    assert not app.exception
+    assert not app.error
+    said = texts(app)
+    assert "there is no source called 'bedlm'; did you mean bedlam?" in said
+    assert "missing\\: nobody of agora" in said
+    assert "3 notes on members" in said
+    assert {metric.label: metric.value for metric in app.metric}["People"] == "12"
+    command = texts(open_page("mixture", mix_start="odd.yaml", mix_tab="File and command"))
+    assert f"mixture={kept / 'odd.yaml'}" in command
+
+
+def test_a_broken_mixture_file_is_one_sentence_and_the_choice_stays(kept):
+    app = open_page("mixture", mix_start="broken.yaml")
+    assert not app.exception
+    assert "not valid YAML" in app.error[0].value
+    app.selectbox(key="mix_start").set_value("test.yaml").run()
+    assert not app.error
+    assert "1 test set is trained on" in texts(app)
+
+
+def test_a_copy_says_what_it_leaves_out(kept):
+    app = open_page("mixture")
+    app.pills(key="mix_has").set_value(["face"])
+    app.number_input(key="mix_box").set_value(90).run()
+    app.selectbox(key="mix_start").set_value("odd.yaml").run()
+    app.button[0].click().run()
+    assert not app.exception
+    assert "left out of the copy\\: bedlm/train, agora/train" in texts(app)
+    assert (app.selectbox(key="mix_start").value, app.multiselect(key="mix_sources").value) == (
+        "my own",
+        ["bedlam/train"],
+    )
+    assert (app.pills(key="mix_has").value, app.number_input(key="mix_box").value) == ([], 0)
+    assert "left out of the copy" not in texts(app.run())
+    app = open_page("mixture", mix_start="twice.yaml")
+    app.button[0].click().run()
+    assert app.selectbox(key="mix_start").value == "twice.yaml"
+    assert "more than this table can hold" in texts(app)
+
+
+def test_a_mixture_that_is_gone_gives_way(kept):
+    app = open_page("mixture", mix_start="odd.yaml")
+    (kept / "odd.yaml").unlink()
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="mix_start").value == "my own"
+
+
+def test_every_control_of_the_builder_changes_the_plan(page):
+    app = open_page("mixture", mix_epoch="50", mix_seed="3", mix_epochs="2", mix_tab="File and command")
+    assert {metric.label: metric.value for metric in app.metric}["Epoch"] == "50"
+    said = texts(app)
+    assert "epoch_length: 50" in said
+    assert "seed: 3" in said
+    app.number_input(key="mix_epochs").set_value(4)
+    app.segmented_control(key="mix_network").set_value("SMPLer-X")
+    app.segmented_control(key="mix_size").set_value("H").run()
+    assert "ehps train smplerx_h32" in texts(app)
+    assert "steps=4 " in texts(app)
+    app.segmented_control(key="mix_strategy").set_value("temperature").run()
+    app.number_input(key="mix_temperature").set_value(1.0).run()
+    assert "temperature: 1.0" in texts(app)
+    app.multiselect(key="mix_sources").set_value([]).run()
+    assert "Choose at least one source" in texts(app)
+    assert not app.exception

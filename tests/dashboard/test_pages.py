@@ -5,15 +5,17 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from ehps.cards import card_ids, load_card, the_forty
-from ehps.dashboard import health, launch, previews, queries, settings, state
+from ehps.dashboard import board, facets, health, launch, previews, queries, settings, solid, state
 from ehps.dashboard.views import tiles
 from ehps.shards.catalog import query
+from ehps.tests.dashboard.scenes import shown_scenes
 
 APP = Path(launch.__file__).with_name("app.py")
 PAGES = {"overview": "overview", "datasets": "datasets", "card": "card", "benchmark": "benchmark", "people": "people"}
@@ -66,6 +68,15 @@ def test_a_page_on_a_small_catalog_runs(path, small):
     assert not app.error
 
 
+def test_the_browsers_tabs_can_be_told_apart(small, monkeypatch):
+    named = []
+    monkeypatch.setattr(state.st, "set_page_config", lambda **config: named.append(config["page_title"]))
+    open_page("people")
+    assert named[-1] == "People \N{MIDDLE DOT} ehps"
+    open_page("card", card_id="mscoco")
+    assert named[-1] == "mscoco \N{MIDDLE DOT} ehps"
+
+
 def test_the_overview_counts_what_is_converted(small):
     app = open_page("overview")
     numbers = {metric.label: metric.value for metric in app.metric}
@@ -96,6 +107,21 @@ def test_the_best_models_stand_beside_the_best_published(small):
     table = open_page("overview").dataframe[1].value.set_index("protocol")
     assert table.loc["EHF PVE", "best"] == "alpha"
     assert table["published"].notna().all()
+    assert table.loc["EHF PVE", "value"].endswith(" mm")
+    app = open_page("overview")
+    click_cell(app, "over_best_", list(table.index).index("EHF PVE"), "value")
+    assert not app.exception
+    assert "alpha on EHF: PVE" in texts(app)
+
+
+def test_a_share_among_the_best_is_no_length(small, monkeypatch):
+    measured = pd.DataFrame([{"id": "humanart_val", "protocol": "HumanArt", "measure_id": "PCK@0.05", "measure": "PCK",
+                              "best": "alpha", "value": 0.6937, "second": None, "models": 1, "published": 0.7412,
+                              "method": "X"}])  # fmt: skip
+    monkeypatch.setattr(board, "best_by_protocol", lambda *_: measured)
+    row = open_page("overview").dataframe[1].value.iloc[0]
+    assert (row["value"], row["published"]) == ("0.694", "0.741")
+    assert pd.isna(row["second"])
 
 
 def test_checks_that_failed_are_named_on_the_overview(small, monkeypatch):
@@ -123,7 +149,7 @@ def test_facets_filter_and_their_counts_follow(small):
     assert len(app.dataframe[0].value) == len(set(card_ids()) | set(the_forty()))
     app.checkbox(key="cat_kind_synthetic").check().run()
     shown = app.dataframe[0].value
-    assert set(shown["kind"]) == {"synthetic"}
+    assert {kind for [kind] in shown["kind"]} == {"synthetic"}
     label = app.checkbox(key="cat_state_converted").label
     assert label == "converted :gray[1]"  # bedlam is the one converted source that is synthetic
 
@@ -137,8 +163,49 @@ def test_a_filter_in_the_address_is_applied_at_once(small):
 def test_search_looks_into_names_and_pitfalls(small):
     app = open_page("datasets", cat_search="COCO virtual camera")
     assert "mscoco" in app.dataframe[0].value["id"].tolist()
+    app = open_page("datasets", cat_search="black tesch yang")  # who wrote it
+    assert app.dataframe[0].value["id"].tolist() == ["bedlam"]
     app = open_page("datasets", cat_search="no such word anywhere")
     assert "No source passes" in texts(app)
+
+
+def test_the_state_of_a_source_is_a_chip_and_what_is_not_here_has_none(small):
+    shown = open_page("datasets").dataframe[0].value.set_index("id")
+    assert [list(shown.loc[name, "state"]) for name in ("bedlam", "mscoco", "ehf")] == [["converted"], ["partly"], []]
+    assert shown.loc["bedlam", "labels"] == "body, hands, shape"
+    planned = next(iter(set(the_forty()) - set(card_ids())))
+    assert list(shown.loc[planned, "state"]) == ["planned"]
+
+
+@pytest.mark.parametrize("facet", facets.FACETS, ids=lambda facet: facet.key)
+def test_every_filter_of_the_datasets_keeps_as_many_as_it_counts(facet, small):
+    app = open_page("datasets")
+    named = {
+        option: f"cat_{option}" if facet.column is None else f"cat_{facet.key}_{option}" for option in facet.options
+    }
+    counts = dict(zip(named, map(int, checkbox_counts(app, *named.values())), strict=True))
+    option = max(counts, key=counts.__getitem__)
+    app.checkbox(key=named[option]).check().run() if counts[option] else None
+    assert not app.exception
+    assert len(app.dataframe[0].value) == (counts[option] or len(set(card_ids()) | set(the_forty())))
+    assert all(app.checkbox(key=named[other]).disabled for other, count in counts.items() if not count)
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "choice"),
+    [
+        ("datasets", "cat", {"kind_mocap": "true", "has_face": "true", "search": "hands"}),
+        ("people", "people", {"split_val": "true", "where": "1 = 1", "height": "1", "source_bedlam": "true"}),
+    ],
+)
+def test_all_filters_are_taken_back_at_once(path, prefix, choice, small):
+    untouched = open_page(path)
+    assert not [button for button in untouched.button if button.key == f"{prefix}_clear"]
+    app = open_page(path, **{f"{prefix}_{key}": value for key, value in choice.items()})
+    assert texts(app) != texts(untouched)
+    app.button(key=f"{prefix}_clear").click().run()
+    assert not app.exception
+    assert texts(app) == texts(untouched)
 
 
 def test_clicking_a_source_leads_to_its_card(small):
@@ -148,11 +215,44 @@ def test_clicking_a_source_leads_to_its_card(small):
     assert app.selectbox(key="card_id").value == "bedlam"
 
 
-@pytest.mark.parametrize("tab", ["Facts", "Pictures", "Distributions", "Left out"])
+@pytest.mark.parametrize("tab", ["Facts", "Pictures", "Checks", "Distributions", "Left out"])
 def test_every_tab_of_a_card_runs(tab, small):
     app = open_page("card", card_id="bedlam", card_tab=tab)
     assert not app.exception
     assert load_card("bedlam").licence.name in texts(app)
+
+
+def test_the_checks_of_a_card_lead_to_who_is_worst(small):
+    app = open_page("card", card_id="bedlam", card_tab="Checks")
+    table = app.table[0].value
+    depth = next(name for name in table.index if name.startswith("[min depth (m)]"))
+    assert "people_source_bedlam=true" in depth
+    assert "people_direction=low+first" in depth
+    address = dict(pair.split("=") for pair in depth.partition("?")[2].rstrip(")").split("&"))
+    choice = {name: value.replace("+", " ") for name, value in address.items()}
+    assert pictures(open_page("people", **choice)) == (12 if choice["people_split_train"] else 0)
+    said = texts(app)
+    assert "object to no unit" in said
+    assert "train, 2D: as stored in **1** unit, by **7** people" in said
+    assert "No picture stands in more than one split" in said
+
+
+def test_a_card_counts_what_is_here_and_leads_to_it(small):
+    app = open_page("card", card_id="bedlam")
+    assert "**21** people in **14** frames" in texts(app)
+    assert "splits train, val" in texts(app)
+    ways = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert ways["Its people"] == "people_source_bedlam=true"
+    assert ways["Its conversion"] == "conv_place=bedlam+train"
+    assert "Its people" not in [link.proto.label for link in open_page("card", card_id="ehf").get("page_link")]
+
+
+def test_what_is_not_converted_is_one_click_from_the_overview(small):
+    app = open_page("overview")
+    missing = next(link.proto for link in app.get("page_link") if link.proto.query_string == "cat_state_absent=true")
+    assert missing.label == f"{len(card_ids()) - 2} more are not converted here"
+    bars = app.dataframe[0].value
+    assert bars["people"].tolist() == [21, 7]
 
 
 def test_the_card_of_a_source_that_is_not_converted_says_how_to_convert_it(small):
@@ -171,7 +271,9 @@ def test_reshuffling_shows_the_frames_of_another_seed(small):
     first = tile_labels(app)
     assert len(first) == len(app.get("image")) == 14
     assert tile_labels(open_page("card", card_id="bedlam", card_tab="Pictures")) == first
+    assert "14 of 14 frames, drawn with seed 0" in texts(app)
     app.button(key="card_reshuffle").click().run()
+    assert "14 of 14 frames, drawn with seed 1" in texts(app)
     second = tile_labels(app)
     assert second != first
     assert sorted(second) == sorted(first)
@@ -180,8 +282,9 @@ def test_reshuffling_shows_the_frames_of_another_seed(small):
 def test_distributions_stand_against_all_other_sources(small):
     app = open_page("card", card_id="bedlam", card_tab="Distributions")
     assert not app.exception
-    charts = app.get("vega_lite_chart")
-    assert len(charts) == len(queries.VARIABLES) + 1 + 2 + 1  # hands, two spheres, shape
+    figures = [html.body for html in app.get("html") if 'role="img"' in html.body]
+    assert len(figures) == len(queries.VARIABLES) + 1 + 2 + 1  # hands, two spheres, shape
+    assert all(variable.title.split(" (")[0] in "".join(figures) for variable in queries.VARIABLES.values())
     said = texts(app)
     assert "of video in **2** clips" in said
     assert "From 21 people of this source" in said
@@ -190,11 +293,14 @@ def test_distributions_stand_against_all_other_sources(small):
 def test_every_reason_has_its_examples(small):
     app = open_page("card", card_id="mscoco", card_tab="Left out")
     assert "**5** people were left out" in texts(app)
-    for reason, count in (("empty_box", 2), ("missing_image", 3)):
+    assert app.dataframe[0].value.set_index("reason")["people"].to_dict() == {"missing_image": 3, "empty_box": 2}
+    # The frames of rejects without a box are here, because others in them were kept; those without a picture are not.
+    for reason, count, frames in (("empty_box", 2, ["part_0/000000", "part_0/000001"]), ("missing_image", 3, [])):
         app.selectbox(key="card_reason").set_value(reason).run()
         assert not app.exception
-        assert len(app.dataframe[0].value) == count
-        assert app.dataframe[0].value["detail"].str.startswith(reason).all()
+        assert len(app.dataframe[1].value) == count
+        assert app.dataframe[1].value["detail"].str.startswith(reason).all()
+        assert [label.split("\n")[1].replace("\\", "") for label in tile_labels(app)] == frames
 
 
 @pytest.mark.parametrize("overlay", previews.OVERLAYS)
@@ -219,7 +325,7 @@ def test_the_matrix_has_models_by_protocols_and_no_mean_over_holes(small):
     shown = app.dataframe[0].value
     assert list(shown.index) == ["alpha", "beta"]
     assert [upper for upper, _ in shown.columns] == ["BEDLAM val", "EHF"]
-    assert "A mean needs all of its protocols; measured here: MPE 1 of 5, MPE (7) 1 of 7" in texts(app)
+    assert "A mean needs all of its protocols; the most that a model has\\: MPE 1 of 5, MPE (7) 1 of 7." in texts(app)
 
 
 def test_a_measure_in_the_address_chooses_the_columns(small):
@@ -318,6 +424,21 @@ def test_a_wrong_condition_is_one_sentence(small):
     assert "\n" not in app.error[0].value
 
 
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("select 1", "a query has to yield the column person\\_key"),
+        ("'", "unterminated"),
+        ("exists (select 1 from read_csv('/etc/passwd'))", "file system operations are disabled"),
+    ],
+)
+def test_what_no_condition_can_be_is_said_in_one_sentence(condition, said, small):
+    app = open_page("people", people_where=condition)
+    assert not app.exception
+    assert said in app.error[0].value
+    assert "\n" not in app.error[0].value
+
+
 def test_people_are_sorted_by_the_errors_of_a_model(small):
     app = open_page("people", people_errors="PVE of beta r1 on ehf", people_sort="error")
     assert not app.exception
@@ -344,11 +465,30 @@ def test_every_tab_of_a_person_runs(tab, small):
 
 def test_marks_and_parts_of_a_person_can_all_be_chosen(small):
     app = open_page("person", person_key=person_key(small))
-    assert len(app.get("plotly_chart")) == 1
+    (scene,) = shown_scenes(app)
+    assert scene["label"] == f"body of {person_key(small)}"
+    assert len(scene["people"][0]["vertices"]) == 3 * 10475
+    assert "frustum" not in scene["camera"]
     app.pills(key="person_marks").set_value(["keypoints", "joints", "boxes", "mesh"])
     app.pills(key="person_solid").set_value(["body", "joints", "camera"])
     app.segmented_control(key="person_view").set_value("frame").run()
     assert not app.exception
+    assert pictures(app) == 1
+    (scene,) = shown_scenes(app)
+    assert {"vertices", "triangles", "joints"} <= set(scene["people"][0])
+    assert scene["camera"]["frustum"][:3] == [0, 0, 0]
+    app.pills(key="person_solid").set_value([]).run()
+    assert not app.exception
+    assert not {"vertices", "joints"} & set(shown_scenes(app)[0]["people"][0])
+
+
+def test_a_camera_that_cannot_be_one_is_said_in_place_of_the_view(small, monkeypatch):
+    nonsense = solid.Camera(np.zeros((3, 3)), 640, 480)
+    monkeypatch.setattr(solid.Camera, "of", lambda *_: nonsense)
+    app = open_page("person", person_key=person_key(small))
+    assert not app.exception
+    assert "Not drawn in 3D" in app.error[0].value
+    assert "focal lengths must be above 0" in app.error[0].value
     assert pictures(app) == 1
 
 
@@ -365,7 +505,9 @@ def test_a_card_may_forbid_the_picture_of_a_person(small, monkeypatch):
     assert not app.exception
     assert pictures(app) == 0
     assert "does not allow pictures" in texts(app)
-    assert pictures(open_page("people")) == 0
+    app = open_page("people")
+    assert pictures(app) == 0
+    assert len(tile_labels(app)) == 28  # and yet there is a way to everybody
 
 
 def test_a_planned_source_has_no_card_to_open(small):

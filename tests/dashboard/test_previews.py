@@ -1,5 +1,7 @@
 """Labels are drawn where they lie in the picture."""
 
+from copy import copy
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from ehps.body.models import ENVIRONMENT
 from ehps.dashboard import posed, previews, queries
 from ehps.dashboard.lookup import Lookup
+from ehps.dashboard.views import tiles
 from ehps.shards.catalog import build_catalog, open_catalog
 from ehps.shards.codec import sample_key
 from ehps.shards.picture import encode_png, picture_of
@@ -49,6 +52,26 @@ def marked(tmp_path_factory):
         writer.commit({})
     build_catalog(out)
     return out
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size", "columns"),
+    [
+        ([(640, 480)], (480, 360), 4),
+        ([(1920, 1080), (1080, 1920), (1920, 1080)], (480, 270), 4),
+        ([(720, 1280), (1280, 720), (720, 1280)], (320, 480), 6),
+        ([(600, 700)], (320, 373), 6),
+    ],
+)
+def test_tiles_of_frames_have_the_shape_that_most_pictures_have(shapes, size, columns, marked):
+    [person] = drawn_people(marked, "marked", 1)
+    frames = [copy(person.frame) for _ in shapes]
+    for frame, (width, height) in zip(frames, shapes, strict=True):
+        facts = {name: value for name, value in person.frame.meta.items() if name != "image"}  # labels alone
+        frame.meta = facts | {"width": width, "height": height}
+    made = previews.frame_tiles(frames, "none", 1.0)
+    assert {decoded(tile).shape[:2] for tile in made} == {size[::-1]}
+    assert tiles.frame_columns(made) == columns
 
 
 def test_a_frame_keeps_its_shape_and_content(marked):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ehps.dashboard import durations, runs, settings
+from ehps.dashboard import durations, health, runs, settings
 from ehps.dashboard.views import tiles
 from ehps.tests.dashboard.test_pages import click_cell, open_page, texts
 from ehps.training.recipe import recipe_to_dict
@@ -32,8 +32,9 @@ def write_run(folder: Path, steps: list[int], age: float = 0.0, now: float = NOW
     facts = {"device": "abacus", "world_size": 2, "data": "f", "body_model_is_standin": True}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     (folder / "log.jsonl").write_text("".join(json.dumps(report(step)) + "\n" for step in steps), encoding="utf-8")
-    for name in ("run.json", "log.jsonl"):
-        os.utime(folder / name, (now - age, now - age))
+    begun = now - age - (3600 if steps else 0)
+    for name, when in (("run.json", begun), ("log.jsonl", now - age)):
+        os.utime(folder / name, (when, when))
     return folder
 
 
@@ -66,6 +67,44 @@ def test_a_line_that_is_being_written_waits_for_the_next_look(tmp_path):
     assert runs.last_report(log)["step"] == 40
     assert [entry["step"] for entry in runs.read_reports(log)] == [20, 40]
     assert runs.read_reports(tmp_path / "none") == []
+
+
+def test_a_line_that_a_crash_cut_off_is_nobodys(tmp_path):
+    log = write_run(tmp_path / "a", [20]) / "log.jsonl"
+    with log.open("a", encoding="utf-8") as file:
+        file.write('{"step": 40, "lo\n' + json.dumps(report(60)) + '\n{"step": 80, "l\n')
+    assert [entry["step"] for entry in runs.read_reports(log)] == [20, 60]
+    assert runs.last_report(log)["step"] == 60
+
+
+def test_folders_of_others_and_files_that_are_being_written_are_no_runs(tmp_path):
+    write_run(tmp_path / "run", [20])
+    for name, recipe, facts in (("other", "{}", "[1]"), ("half", '{"name": "x', "{}"), ("list", "[]", "{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.json").write_text(recipe, encoding="utf-8")
+        (tmp_path / name / "run.json").write_text(facts, encoding="utf-8")
+    assert [run.name for run in runs.find_runs(tmp_path)] == ["run"]
+
+
+def test_a_run_that_an_error_stopped_has_failed_until_it_goes_on(tmp_path):
+    folder = write_run(tmp_path / "a", [20], age=500)
+    failed = folder / "failed.json"
+    failed.write_text('{"error": "the loss of step 21 is nan", "step": 21}', encoding="utf-8")
+    os.utime(failed, (NOW - 100, NOW - 100))
+    (run,) = runs.find_runs(tmp_path)
+    assert (run.state(NOW), run.error, run.updated) == ("failed", "the loss of step 21 is nan", NOW - 100)
+    (finding,) = health.run_findings([run], NOW)
+    assert (finding.level, finding.text) == ("error", "run a: the loss of step 21 is nan")
+    failed.unlink()  # as a run does that goes on; it also writes its facts anew
+    os.utime(folder / "run.json", (NOW - 500, NOW - 500))
+    (run,) = runs.find_runs(tmp_path)
+    assert (run.state(NOW), run.patience()) == ("running", runs.FIRST_AFTER)
+
+
+def test_smoothing_has_no_number_where_the_loss_has_none():
+    reports = [report(step, loss=value) for step, value in ((1, 8.0), (2, float("nan")), (3, 4.0))]
+    curve = runs.loss_curves(reports, ["loss"], 0.5)
+    assert curve["smooth"].isna().tolist() == [False, True, False]
 
 
 def test_the_last_report_of_a_long_log_is_read_from_its_end(tmp_path):
@@ -148,7 +187,7 @@ def test_every_tab_of_a_run_opens(tab, place):
 
 def test_the_address_chooses_a_run_and_a_run_that_went_is_forgotten(place):
     app = open_page("runs", run_id="two")
-    assert {metric.label: metric.value for metric in app.metric}["Step"] == "300"
+    assert {metric.label: metric.value for metric in app.metric}["Step of 300"] == "300"
     assert not open_page("runs", run_id="gone").exception
 
 
@@ -187,3 +226,23 @@ def test_the_first_batch_is_not_shown_where_a_card_forbids_it(place, monkeypatch
     app = open_page("runs", run_tab="First batch")
     assert not app.get("image")
     assert "The card of mscoco does not allow" in texts(app)
+
+
+def test_a_failed_run_says_what_stopped_it(place):
+    folder = write_run(place / "nan", [20, 40], now=time.time() + 60)
+    lines = [report(20), report(40, loss=float("nan"))]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (folder / "failed.json").write_text('{"error": "the loss of step 41 is nan", "step": 41}', encoding="utf-8")
+    app = open_page("runs", run_id="nan")
+    assert not app.exception
+    assert app.error[0].value == "the loss of step 41 is nan"
+    assert "The loss is not finite in 1 report, the first at step 40" in texts(app)
+    assert app.dataframe[0].value.set_index("name").loc["nan", "state"] == "failed"
+
+
+def test_a_run_without_a_report_says_when_one_comes(place):
+    write_run(place / "young", [], now=time.time() + 60)
+    for tab in ("Learning", "Rates", "Data", "Checkpoints"):
+        app = open_page("runs", run_id="young", run_tab=tab)
+        assert not app.exception
+        assert "No report yet; one comes every" in texts(app) or "None yet" in texts(app)

@@ -45,3 +45,11 @@ def test_published_curves_are_there_before_anything_is_measured(empty):
     assert not app.exception
     assert "Nothing is measured here yet" in texts(app)
     assert "SMPLer-X-H32" in app.dataframe[0].value["method"].tolist()
+
+
+def test_a_curve_without_measured_networks_says_so():
+    app = open_page("scaling")  # results of two protocols make no MPE
+    assert "No network that was measured here is on this curve" in texts(app)
+    app = open_page("scaling", scale_axis="data sets", scale_curve="EHF PVE")
+    assert "No network that was measured here" not in texts(app)
+    assert "measured" in set(app.dataframe[0].value["kind"])

@@ -62,6 +62,16 @@ def test_mpe_ranks_where_anybody_has_it():
     assert pd.isna(table.loc["a", "MPE"])
 
 
+def test_only_millimetres_have_a_mean_over_protocols():
+    found = rows(
+        {("a", "ehf"): 50.0, ("a", "humanart_val"): 0.25, ("b", "ehf"): 70.0, ("b", "humanart_val"): 0.75}, "s"
+    )
+    found["measure"] = ["PCK@0.05" if name == "humanart_val" else "PVE" for name in found["protocol"]]
+    table = study.ranking(found, {"ehf": "PVE", "humanart_val": "PCK@0.05"}).set_index("source")
+    assert table["mean"].to_dict() == {"a": 50.0, "b": 70.0}
+    assert table["rank"].to_dict() == {"a": 1, "b": 2}
+
+
 def test_studies_come_by_size_and_other_runs_last():
     small = rows({("a", "ehf"): 1.0}, "small")
     large = rows({("a", "ehf"): 1.0, ("b", "ehf"): 2.0}, "large")

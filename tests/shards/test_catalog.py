@@ -36,6 +36,25 @@ def test_everyone_is_counted_once(catalog):
     assert query(catalog, "select dataset, people from reject_summary")["people"].tolist() == [4, 2]
 
 
+def test_the_counts_of_labels_are_those_of_everyone(catalog):
+    names = [name for name in query(catalog, "select * from label_counts limit 0").columns if name != "people"]
+    assert len(names) == 8
+    everyone = f"select {', '.join(names)}, count(*) as people from people group by all order by all"
+    counted = query(catalog, "from label_counts order by all")
+    pd.testing.assert_frame_equal(counted, query(catalog, everyone))
+    assert len(counted) > 2
+
+
+def test_a_catalog_of_an_older_version_says_what_to_run_and_is_current_after_it(catalog, tmp_path):
+    catalog = shutil.copytree(catalog, tmp_path / "out")
+    with duckdb.connect(str(catalog / "catalog.duckdb")) as connection:
+        connection.execute("DROP TABLE label_counts")
+    with pytest.raises(ShardError, match=r"another version of ehps built the catalog .*label_counts.*run ehps catalog"):
+        query(catalog, "select count(*) from people")
+    build_catalog(catalog)
+    assert one(catalog, "select sum(people) from label_counts") == [19]
+
+
 def test_the_views_select_who_is_labelled(catalog):
     views = ("body", "hands", "face", "shape", "2d", "3d", "metric_camera")
     counts = {view: one(catalog, f"select count(*) from people_with_{view}")[0] for view in views}
@@ -64,7 +83,7 @@ def test_every_column_of_a_table_says_what_it_means(catalog):
     with duckdb.connect(str(catalog / "catalog.duckdb"), read_only=True) as connection:
         columns = connection.execute(sql).fetchall()
     meanings = {(table, column): meaning for table, column, meaning in columns}
-    assert len({table for table, _ in meanings}) == 23
+    assert len({table for table, _ in meanings}) == 24
     assert [column for column, meaning in meanings.items() if not meaning] == []
     assert meanings["people", "quality_reprojection_px"].endswith("px")
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from ehps.dashboard import launch
-from ehps.tests.dashboard.browsing import chromium
+from ehps.tests.dashboard.browsing import Command, chromium, served
 from ehps.tests.speed.dashboard_tree import Tree, make_tree
 from ehps.tests.speed.test_catalog_speed import make_sidecars
-from ehps.tests.speed.watching import Opened, acted, dash, new_page, opened, served
+from ehps.tests.speed.watching import Opened, acted, cpu_s, dash, new_page, opened
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[dev]')")
 pytestmark = pytest.mark.speed
@@ -121,12 +121,12 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def nothing(tmp_path_factory) -> list[str]:
+def nothing(tmp_path_factory) -> Command:
     """The command that serves a page with one box on it, by the settings of the dashboard."""
     script = tmp_path_factory.mktemp("nothing") / "app.py"
     script.write_text("import streamlit as st\nst.write('on' if st.checkbox('box', key='box') else 'off')\n")
-    flags = [word.replace("=8501", "={port}") for word in launch.command(8501, True, "127.0.0.1") if word[:2] == "--"]
-    return [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+    own = [sys.executable, "-m", "streamlit", "run", str(script)]
+    return lambda port: [*own, *(word for word in launch.command(port, True, "127.0.0.1") if word.startswith("--"))]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def judged(benchmark, of_nothing: dict[str, float], limit_s: float) -> None:
         benchmark.extra_info["times_nothing"] = round(median / of_nothing[group], 2)
 
 
-def opened_cold(context: Any, command: list[str], path: str) -> Opened:
+def opened_cold(context: Any, command: Command, path: str) -> Opened:
     with served(command) as server:
         return opened(new_page(context), server, path)
 
@@ -193,7 +193,7 @@ class TestCold:
         def act() -> Opened:
             with served(dash(*tree)) as server:
                 took = opened(new_page(context), server, "/")
-                return Opened(server.started_s + took.wall_s, server.cpu_s(), took.browser_cpu_s)
+                return Opened(server.started_s + took.wall_s, cpu_s(server), took.browser_cpu_s)
 
         timed(benchmark, 1, act)
 

@@ -5,26 +5,19 @@ its pictures are there, and what it shows stays the same for 0.4 seconds; the ti
 """
 
 import os
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from ehps.body.models import ENVIRONMENT
+from ehps.tests.dashboard.browsing import Command, Server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WITHIN = 120_000  # ms
 _WATCH = """
 (() => {
   const busy = '[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-testid=stAppSkeleton], '
-    + '[data-testid=stSpinner], [data-stale=true]';
+    + '[data-testid=stSpinner], [data-stale=true], [data-testid=stBidiComponentIsolated]:not([data-drawn])';
   const watch = window.__watch = {asked: 0, before: null, look: '', since: 0, settled: null};
   const isCalm = app => app && app.dataset.testConnectionState === 'CONNECTED'
     && app.dataset.testScriptState === 'notRunning' && !document.querySelector(busy)
@@ -32,6 +25,7 @@ _WATCH = """
     && [...document.images].every(image => image.complete);
   const lookOf = app => [app.textContent, app.querySelectorAll('*').length,
     ...[...document.images].map(image => image.src),
+    ...[...document.querySelectorAll('[data-drawn]')].map(view => view.dataset.drawn),
     ...[...document.querySelectorAll('canvas')].map(canvas => `${canvas.width}x${canvas.height}`)].join('|');
   window.addEventListener('pointerdown', () => { watch.asked = performance.now(); }, true);
   window.addEventListener('input', () => { watch.asked = performance.now(); }, true);
@@ -44,19 +38,6 @@ _WATCH = """
   }, 25);
 })()
 """
-
-
-@dataclass(frozen=True)
-class Server:
-    """A dashboard that runs."""
-
-    address: str
-    process: subprocess.Popen
-    started_s: float  # until it answered
-
-    def cpu_s(self) -> float:
-        """Return how many seconds of processors it has used."""
-        return _used(_stat(self.process.pid))
 
 
 @dataclass(frozen=True)
@@ -80,6 +61,11 @@ def _used(stat: list[str]) -> float:
     return (int(stat[10]) + int(stat[11])) / _TICKS if stat else 0.0
 
 
+def cpu_s(server: Server) -> float:
+    """Return how many seconds of processors a server has used."""
+    return _used(_stat(server.process.pid))
+
+
 def _browser_cpu_s(server: Server) -> float:
     """Return how many seconds of processors everything that this process has started has used, but for the server."""
     stats = {int(path.name): _stat(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdecimal()}
@@ -90,41 +76,11 @@ def _browser_cpu_s(server: Server) -> float:
     return found
 
 
-@contextmanager
-def served(arguments: list[str]) -> Iterator[Server]:
-    """Start a server by a command, whose words {port} become its port, and yield it; RuntimeError if it ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [word.replace("{port}", str(port)) for word in arguments]
-    start, address = time.perf_counter(), f"http://127.0.0.1:{port}"
-    variables = {**os.environ, ENVIRONMENT: "standin"}
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait(f"{address}/_stcore/health", process)
-        yield Server(address, process, time.perf_counter() - start)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait(address: str, process: subprocess.Popen) -> None:
-    """Wait until a server answers."""
-    for _ in range(3000):
-        if process.poll() is not None:
-            raise RuntimeError(f"the server of {address} has ended with {process.returncode}")
-        try:
-            with urlopen(address, timeout=2):
-                return
-        except URLError:
-            time.sleep(0.02)
-    raise RuntimeError(f"{address} does not answer")
-
-
-def dash(catalog: Path, results: Path, runs: Path) -> list[str]:
+def dash(catalog: Path, results: Path, runs: Path) -> Command:
     """Return the command that a user types to open the dashboard."""
     folders = ["--catalog", str(catalog), "--results", str(results), "--runs", str(runs)]
-    return [str(Path(sys.executable).with_name("ehps")), "dash", *folders, "--port", "{port}", "--headless"]
+    words = [str(Path(sys.executable).with_name("ehps")), "dash", *folders, "--headless"]
+    return lambda port: [*words, "--port", str(port)]
 
 
 def new_page(context: Any) -> Any:
@@ -146,10 +102,10 @@ def acted(page: Any, server: Server, act: Any) -> Opened:
 
 
 def _timed(page: Any, server: Server, act: Any) -> Opened:
-    before, browser = server.cpu_s(), _browser_cpu_s(server)
+    before, browser = cpu_s(server), _browser_cpu_s(server)
     act()
-    page.wait_for_function("window.__watch && window.__watch.settled !== null", timeout=_WITHIN, polling=50)
-    wall = page.evaluate("window.__watch.settled") / 1000
+    settled = page.wait_for_function("window.__watch?.settled ?? false", timeout=_WITHIN, polling=50)
+    wall = settled.json_value() / 1000
     trouble = page.locator("[data-testid=stException]")
     assert trouble.count() == 0, trouble.first.inner_text()
-    return Opened(wall, server.cpu_s() - before, _browser_cpu_s(server) - browser)
+    return Opened(wall, cpu_s(server) - before, _browser_cpu_s(server) - browser)
