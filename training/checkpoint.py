@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from ..shards.tree import sync
 from .compat import Quirks, quirks_from_dict, quirks_to_dict
 from .network_size import SIZES, ModelName, NetworkSize
 from .networks import NETWORKS, RELEASED, Network, model_name, model_of_keys
@@ -159,18 +160,9 @@ def save_checkpoint(path: Path | str, state: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _keep_names(path.parent)
+        sync(path.parent)  # the name outlives a power cut before an older file is deleted for its sake
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _keep_names(folder: Path) -> None:
-    """Have the names in a folder outlive a power cut, before an older file is deleted for a new one's sake."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path, map_location: str | torch.device) -> dict[str, Any]:
