@@ -19,6 +19,7 @@ from scipy.spatial import ConvexHull
 
 from ..body.assets import load_evaluation_assets
 from ..errors import BodyModelError
+from ..yaml_text import parsed_yaml
 from .distances import MM
 
 # Measure, and what the owner's definitions call the girth.
@@ -87,7 +88,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         hint = "it comes with SHAPY (data/utility_files/measurements, after registration on its home page)"
         raise BodyModelError(f"{path} is missing: {hint}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parsed_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise BodyModelError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):

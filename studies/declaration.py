@@ -12,6 +12,7 @@ from ..benchmark.run import not_scored
 from ..errors import StudyError
 from ..shards.reader import iter_shards
 from ..training.mixture_spec import PAPER_MIXTURES, leaves, load_mixture
+from ..yaml_text import parsed_yaml
 
 FILE = "study.yaml"
 MPE = "MPE"
@@ -94,7 +95,7 @@ def read_study(folder: Path) -> Study:
     if not path.is_file():
         raise StudyError(f"{path} is missing: ehps study datasets, scaling or finetune begins a study")
     try:
-        return _STUDY.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return _STUDY.validate_python(parsed_yaml(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise StudyError(f"{path} is not valid YAML ({' '.join(str(error).split())})") from error
     except ValidationError as error:

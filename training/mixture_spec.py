@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..cards import DATASETS_DIR, Split, UncertainFact
 from ..errors import CardError, RecipeError, UnknownNameError
+from ..yaml_text import parsed_yaml
 
 MIXTURES_DIR = DATASETS_DIR / "mixtures"
 PAPER_MIXTURES = {5: "five", 10: "ten", 20: "twenty", 32: "thirty_two", 40: "forty"}  # by number of sources
@@ -210,7 +211,7 @@ def _loaded(path: Path, within: tuple[Path, ...]) -> Mixture:
     if not path.is_file():
         raise CardError(path, "there is no such mixture file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parsed_yaml(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise CardError(path, f"should be a mapping of fields, found {type(content).__name__}")
         return Mixture.model_validate({"name": path.stem} | _with_nested(content, path, within))
