@@ -23,4 +23,13 @@ def stored(size: int) -> str:
 
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a count with its word, such as ``**1** person``; ``many`` is the word with an s unless it is given."""
-    return f"**{number:,}** {one if number == 1 else many or one + 's'}"
+    return f"**{number:,}** {_word(number, one, many)}"
+
+
+def several(number: int, one: str, many: str = "") -> str:
+    """Return a count with its word as ``counted`` does, nothing of it bold."""
+    return f"{number:,} {_word(number, one, many)}"
+
+
+def _word(number: int, one: str, many: str) -> str:
+    return one if number == 1 else many or f"{one}s"

@@ -27,6 +27,7 @@ from ..benchmark.tables import (
     row_labels,
     sort_rows,
 )
+from .amounts import several
 
 PRIMARY = "primary"
 Shown = Literal["absolute", "difference", "% of best", "% of published", "rank"]
@@ -98,7 +99,7 @@ def telling(matrix: Matrix) -> Column:
 
 def _with_chosen_mean(matrix: Matrix, sets: Sequence[str], primaries: Mapping[str, str]) -> Matrix:
     """Return the matrix with the mean over some protocols as its first column."""
-    name = f"mean of {len(sets)} set{'s' if len(sets) > 1 else ''}"
+    name = f"mean of {several(len(sets), 'set')}"
     mean = MeanOfPrimaries(name=name, display_name=name, description="", protocols=tuple(sets))
     wider = add_mean(matrix, mean, primaries)
     wider = _in_order(wider, [(name, name), *matrix.values.columns])

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..cards import Card, card_ids, load_card
+from .amounts import several
 from .durations import span
 from .runs import Run
 
@@ -147,14 +148,10 @@ def _from_checks(live: Sequence[Unit], checks: Sequence[Mapping[str, str]]) -> l
     for dataset, split, unit, text in told:
         units.setdefault((dataset, split, _NUMBER.sub("n", text)), {}).setdefault(unit, text)
     return [
-        Finding("warning", dataset, f"{split}: a check fails in {_units(len(said))}; {unit}: {text}")
+        Finding("warning", dataset, f"{split}: a check fails in {several(len(said), 'unit')}; {unit}: {text}")
         for (dataset, split, _), said in units.items()
         for unit, text in [next(iter(said.items()))]
     ]
-
-
-def _units(count: int) -> str:
-    return "1 unit" if count == 1 else f"{count:,} units"
 
 
 def _unfinished(dataset: str, done: str, units: Sequence[Unit], again: str, now: float) -> Finding:

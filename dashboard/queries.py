@@ -283,8 +283,3 @@ def person_bytes(cursor: Cursor) -> pd.DataFrame:
         "SELECT dataset, split, sum(num_people * (coalesce(image_size, 0)::BIGINT + rows_size)) / sum(num_people) "
         "AS bytes FROM frames GROUP BY dataset, split ORDER BY ALL"
     ).df()
-
-
-def shard_paths(cursor: Cursor, dataset: str) -> pd.DataFrame:
-    """Return the paths of a source's tars from the root of the tree."""
-    return cursor.execute("SELECT path FROM shards WHERE dataset = ? ORDER BY path", [dataset]).df()

@@ -14,7 +14,6 @@ from ..body.joints import SMPLX_INDEX
 from ..shards.stored import StoredPerson
 from .posed import Body
 
-Colour = tuple[float, float, float]
 FIRST, SECOND = (0.55, 0.71, 0.88), (0.93, 0.66, 0.4)  # of the bodies in a scene
 # Viridis in five steps, which every colour vision can order.
 SCALE = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))

@@ -13,6 +13,7 @@ from ...benchmark.protocol import Protocol
 from ...benchmark.render import SIGNS
 from ...benchmark.tables import MARKS, marks_of, newest_versions, row_labels
 from .. import addresses, cell_charts, charts, people, scored, slices, state
+from ..amounts import several
 from ..plaintext import plain
 from . import error_tiles, versus
 
@@ -154,7 +155,7 @@ def _distribution(row: Row, rows: list[Row], measure: Measure) -> None:
             alt="Cumulative distribution of errors",
         )
         count = len(rows) - 1
-        others = f"; grey: {count} other model{'s' if count > 1 else ''}" if count else ""
+        others = f"; grey: {several(count, 'other model')}" if count else ""
         what = "error" if measure.lower_is_better else "number"
         st.caption(f"Share of the {row['expected']:,} people with the labels for it whose {what} is at most x{others}.")
     with right:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from .. import charts, conversions, figures, health, state
+from ..amounts import several
 from ..durations import ago, span
 from ..plaintext import plain
 from ..theme import BLUE, GREEN, GREY, ORANGE, VERMILION
@@ -82,7 +83,7 @@ def _failures(table: pd.DataFrame) -> None:
         return
     out = state.here().catalog
     with st.container(border=True):
-        st.markdown(f"##### :red[:material/error:] {len(failed)} failed unit{'s' if len(failed) > 1 else ''}")
+        st.markdown(f"##### :red[:material/error:] {several(len(failed), 'failed unit')}")
         for number, row in enumerate(failed.head(_FAILURES).to_dict("records"), start=1):
             st.markdown(f"**{plain(row['dataset'])} {row['split']}** {plain(row['unit'])}: {plain(row['error'])}")
             if row["trace"]:

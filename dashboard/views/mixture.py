@@ -10,6 +10,7 @@ from ...errors import EhpsError
 from ...training.mixture_plan import PARTS, MixturePlan
 from ...training.mixture_spec import Mixture, load_mixture, mixture_names
 from .. import curve_charts, figures, inventory, mixtures, queries, readings, scored, state
+from ..amounts import several
 from ..plaintext import plain
 
 _OWN = "my own"
@@ -230,7 +231,7 @@ def _warnings(found: MixturePlan) -> None:
         ("orange-badge[:material/gavel:", len(licences), "licence conflict", "licence conflicts"),
         ("orange-badge[:material/rule:", notes, "note on members", "notes on members"),
     ]
-    said = [f":{how} {count} {one if count == 1 else many}]" for how, count, one, many in badges if count]
+    said = [f":{how} {several(count, one, many)}]" for how, count, one, many in badges if count]
     if said:
         st.markdown(" ".join(said))
 
@@ -392,8 +393,6 @@ def _command(name: str, found: MixturePlan, epochs: int) -> None:
     out = folders.runs / Path(name).stem
     st.markdown("###### Train")
     st.code(mixtures.train_command(family, size, name, steps, folders.catalog, out), language="shell", wrap_lines=True)
-    st.caption(
-        f"{steps:,} steps of {mixtures.BATCH_SIZES[family][size]} people are {epochs} epoch{'s' if epochs > 1 else ''}."
-    )
+    st.caption(f"{steps:,} steps of {mixtures.BATCH_SIZES[family][size]} people are {several(epochs, 'epoch')}.")
     st.markdown("###### The same plan in a terminal")
     st.code(f"ehps mix plan {name} --catalog {folders.catalog} --epochs {epochs}", language="shell", wrap_lines=True)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ...errors import EhpsError
 from .. import curve_charts, figures, mixtures, readings, runs, state
+from ..amounts import several
 from ..durations import ago, span
 from ..plaintext import plain
 from ..theme import BLUE, GREEN, ORANGE, VERMILION
@@ -197,7 +198,7 @@ def _learning(run: runs.Run, found: list[runs.Run]) -> None:
     st.caption("Pale: as reported, each the mean since the report before. Strong: a running mean of them.")
     wrong = [report["step"] for report in reports if not math.isfinite(report["loss"])]
     if wrong:
-        reports_said = f"{len(wrong)} report{'s' if len(wrong) > 1 else ''}, the first at step {wrong[0]:,}"
+        reports_said = f"{several(len(wrong), 'report')}, the first at step {wrong[0]:,}"
         st.markdown(f":red[:material/error:] The loss is not finite in {reports_said}; it has no point there.")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ehps.dashboard.amounts import compact, counted, stored
+from ehps.dashboard.amounts import compact, counted, several, stored
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,5 @@ def test_sizes_are_told_in_their_largest_unit(size, text):
 def test_one_is_not_many():
     assert [counted(n, "frame") for n in (0, 1, 2_000)] == ["**0** frames", "**1** frame", "**2,000** frames"]
     assert counted(2, "person", "people") == "**2** people"
+    assert [several(n, "frame") for n in (0, 1, 2_000)] == ["0 frames", "1 frame", "2,000 frames"]
+    assert several(2, "person", "people") == "2 people"
