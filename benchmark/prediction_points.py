@@ -16,7 +16,7 @@ from ..body.assets import NUM_SMPLX_VERTICES
 from ..body.hands import HAND_MEANS
 from ..body.joints import finger_chain
 from ..body.keypoints import CONVENTIONS, convert_keypoints
-from ..body.kids import load_kid_model, with_kid_weight
+from ..body.kids import with_kid_weight
 from ..body.posing import PARAMETER_SHAPES, PoseParameters, PosingModel
 from ..body.rotations import matrix_to_axis_angle
 from ..errors import ProtocolError
@@ -24,7 +24,7 @@ from .comparison import NUM_H36M_JOINTS, PredictionKind
 from .geometry import HAND_CLOUD, NUM_HAND_VERTICES, NUM_SMPL_VERTICES
 from .orientations import CHALLENGE_JOINTS, challenge_orientations
 from .protocol import Protocol
-from .truth import HAND_NAMES, with_joints
+from .truth import HAND_NAMES, by_model, with_joints
 
 Table = Mapping[str, Any]
 Rows = Int[np.ndarray, " rows"]
@@ -265,22 +265,16 @@ class PosedRows:
         return np.stack([challenge_orientations(parameters) for parameters in own])
 
     def _posed(self, rows: Rows, of: Callable[[PosingModel, PoseParameters], np.ndarray]) -> np.ndarray:
-        groups: dict[tuple[str, bool], list[int]] = {}
-        for row in rows.tolist():
-            is_kid = self.kid_weights is not None and bool(np.isfinite(self.kid_weights[row]))
-            groups.setdefault((str(self.genders[row]), is_kid), []).append(row)
-        points: dict[int, np.ndarray] = {}
-        for (gender, is_kid), own in groups.items():
-            points |= dict(zip(own, of(self._model(gender, is_kid=is_kid), self._of(own, is_kid=is_kid)), strict=True))
-        return np.stack([points[row] for row in rows.tolist()])
+        whose = [(str(self.genders[row]), self._is_kid(row)) for row in rows.tolist()]
+        models = (self.model_dir, self.kind, self.parameters["betas"].shape[1])
+        return by_model(models, whose, lambda model, places: of(model, self._of(rows[places])))
 
-    def _model(self, gender: str, *, is_kid: bool) -> PosingModel:
-        load = load_kid_model if is_kid else PosingModel.load
-        return load(self.model_dir, self.kind, gender, self.parameters["betas"].shape[1])
+    def _is_kid(self, row: int) -> bool:
+        return self.kid_weights is not None and bool(np.isfinite(self.kid_weights[row]))
 
-    def _of(self, rows: list[int], *, is_kid: bool) -> PoseParameters:
-        """Return the parameters of some rows; the weight of a kid's template is one more of its betas."""
+    def _of(self, rows: Rows) -> PoseParameters:
+        """Return the parameters of rows that share a model; the weight of a kid's template is one more of its betas."""
         own = {name: value[rows] for name, value in self.parameters.items()}
-        if is_kid and self.kid_weights is not None:
+        if self.kid_weights is not None and self._is_kid(int(rows[0])):
             own["betas"] = with_kid_weight(own["betas"], self.kid_weights[rows], own["betas"].shape[1])
         return own

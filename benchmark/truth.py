@@ -4,7 +4,7 @@ A part that a person's record does not carry rests at zero (flat hands, closed m
 business of the ``has_*`` flags.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,18 +44,34 @@ def posed_meshes(model_dir: Path, protocol: Protocol) -> Pose:
         posed_by = with_joints
 
     def pose(people: Sequence[BenchmarkPerson]) -> np.ndarray:
-        groups: dict[tuple[str, bool], list[int]] = {}
-        for row, person in enumerate(people):
-            groups.setdefault((_gender(person, protocol), person.kid_weight is not None), []).append(row)
-        meshes: dict[int, np.ndarray] = {}
-        for (gender, is_kid), rows in groups.items():
-            some = [people[row] for row in rows]
-            load = load_kid_model if is_kid else PosingModel.load
-            posed = posed_by(load(model_dir, body.kind, gender, body.num_betas), _parameters(some, protocol))
-            meshes |= dict(zip(rows, posed, strict=True))
-        return np.stack([meshes[row] for row in range(len(people))])
+        whose = [(_gender(person, protocol), person.kid_weight is not None) for person in people]
+        return by_model(
+            (model_dir, body.kind, body.num_betas),
+            whose,
+            lambda model, rows: posed_by(model, _parameters([people[row] for row in rows], protocol)),
+        )
 
     return pose
+
+
+def by_model(
+    models: tuple[Path, str, int],
+    whose: Sequence[tuple[str, bool]],
+    of: Callable[[PosingModel, list[int]], np.ndarray],
+) -> np.ndarray:
+    """Return what ``of`` makes of each row with its body model, row by row; rows of one model are taken together.
+
+    ``models`` are folder, kind and number of betas, ``whose`` each row's gender and whether it is a kid.
+    """
+    model_dir, kind, num_betas = models
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for row, key in enumerate(whose):
+        groups.setdefault(key, []).append(row)
+    points: dict[int, np.ndarray] = {}
+    for (gender, is_kid), rows in groups.items():
+        load = load_kid_model if is_kid else PosingModel.load
+        points |= dict(zip(rows, of(load(model_dir, kind, gender, num_betas), rows), strict=True))
+    return np.stack([points[row] for row in range(len(whose))])
 
 
 def with_joints(model: PosingModel, parameters: PoseParameters) -> Float[np.ndarray, "people 6914 3"]:
